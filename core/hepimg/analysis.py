@@ -1,0 +1,146 @@
+"""Analysis: the options of an analysis file, and what became of them once every name in it was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hepimg.components import Component, Metric, Source, Step, Task
+from hepimg.registry import Kind, Registry
+from hepimg.yaml_lines import Document, Place
+
+Rows = Annotated[int, Field(gt=0, description="rows (jets) of each sample")]
+Split = Annotated[
+    tuple[float, float, float], Field(description="fractions for train, valid, test; rows of one event stay together")
+]
+
+
+class Strict(BaseModel):
+    """Options that a file may hold: no other keys, no silent conversions, no infinities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataOptions(Strict):
+    """The key ``data``."""
+
+    source: Any = Field(description="a source's name, or {source: name, option: value ...}")
+    steps: list[Any] = Field([], description="event steps, in order")
+    rows: Rows
+    split: Split = (0.7, 0.1, 0.2)
+    shard: int = Field(2000, gt=0, description="rows of one shard: one worker makes it, one file holds it")
+
+    @model_validator(mode="after")
+    def _check(self) -> DataOptions:
+        if abs(sum(self.split) - 1) > 1e-9 or min(self.split) < 0:
+            raise ValueError(f"split must be three fractions that sum to 1, found {list(self.split)}")
+        return self
+
+
+class AnalysisOptions(Strict):
+    """The keys of an analysis file."""
+
+    title: str = Field(description="heading of the report")
+    seed: int = Field(1, ge=0, description="of everything random: data, order, networks, bootstrap")
+    threads: int = Field(2, gt=0, description="CPU threads of a task; results are the same bytes for the same number")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where networks are trained")
+    data: DataOptions
+    samples: dict[str, dict[str, Any]] = Field(
+        min_length=1, description="name -> options of the source, or {of: [names]}"
+    )
+    preprocess: list[Any] = Field([], description="jet steps, in order, run on each batch")
+    tasks: dict[str, dict[str, Any]] = Field({}, description="name -> {task: name, option: value ...}")
+    evaluate: list[Any] = Field([], description="metrics: {metric: name, option: value ...}")
+    quick: dict[str, Any] = Field({}, description="place -> value, set by --quick")
+
+
+class TaskOptions(Strict):
+    """What every task of an analysis may say besides its own options."""
+
+    task: str = Field(description="the task's name")
+    train: list[str] = Field([], description="samples to learn from; none: all")
+    apply: list[str] = Field([], description="samples to predict; none: all")
+    seeds: int = Field(1, gt=0, description="train this many times, with seeds of its own each")
+    scan: dict[str, list[Any]] = Field({}, description="option -> values; one training for each combination")
+    test_draws: int = Field(
+        0, ge=0, description="predict the mean over this many draws of the random steps; 0: they rest"
+    )
+
+
+@dataclass(frozen=True)
+class SampleEntry:
+    """One sample: its source, the event steps, how many rows."""
+
+    name: str
+    source: Source
+    steps: tuple[Step, ...]
+    rows: int
+    place: Place
+
+
+@dataclass(frozen=True)
+class TaskEntry:
+    """One task of the analysis: a training, after seeds and scans are expanded."""
+
+    name: str
+    group: str
+    seed: int
+    task: Task
+    train: tuple[str, ...]
+    apply: tuple[str, ...]
+    test_draws: int
+    place: Place
+
+
+@dataclass(frozen=True)
+class MetricEntry:
+    """One metric of the analysis."""
+
+    metric: Metric
+    place: Place
+
+
+@dataclass
+class Analysis:
+    """An analysis file whose every name and option has been found."""
+
+    name: str
+    options: AnalysisOptions
+    document: Document
+    registry: Registry
+    samples: dict[str, SampleEntry] = field(default_factory=dict)
+    preprocess: tuple[Step, ...] = ()
+    tasks: dict[str, TaskEntry] = field(default_factory=dict)
+    evaluate: tuple[MetricEntry, ...] = ()
+
+    def resolved(self) -> dict[str, Any]:
+        """The analysis with every default written out."""
+
+        def named(kind: Kind, component: Component) -> dict[str, Any]:
+            return {kind: component.name, **component.model_dump(mode="json")}
+
+        return {
+            **self.options.model_dump(mode="json", include={"title", "seed", "threads", "device"}),
+            "data": self.options.data.model_dump(mode="json", include={"rows", "split", "shard"}),
+            "samples": {
+                entry.name: {
+                    "source": named("source", entry.source),
+                    "steps": [named("step", s) for s in entry.steps],
+                    "rows": entry.rows,
+                }
+                for entry in self.samples.values()
+            },
+            "preprocess": [named("step", step) for step in self.preprocess],
+            "tasks": {
+                entry.name: {
+                    **named("task", entry.task),
+                    "train": entry.train,
+                    "apply": entry.apply,
+                    "test_draws": entry.test_draws,
+                }
+                for entry in self.tasks.values()
+            },
+            "evaluate": [named("metric", entry.metric) for entry in self.evaluate],
+        }

@@ -1,0 +1,232 @@
+"""The command line: ``hepimg run`` and what belongs to it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from hepimg.errors import HepimgError
+
+app = typer.Typer(
+    name="hepimg",
+    help="Jet and calorimeter images with a sparse core.\n\nStart with: hepimg run analyses/qcd_vs_top.yaml --quick",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cache_app = typer.Typer(help="List or clean what earlier runs left in the cache (HEPIMG_CACHE).", no_args_is_help=True)
+app.add_typer(cache_app, name="cache")
+
+File = Annotated[Path, typer.Argument(help="An analysis file (YAML).", show_default=False)]
+Quick = Annotated[bool, typer.Option("--quick", help="Apply the file's quick: settings; a first look in minutes.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a value, such as data.rows=1000. Repeatable."),
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes for data; never changes a result.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option("--scheduler", help="Address of a Dask scheduler whose workers make the data.")
+]
+
+
+@app.command()
+def run(
+    file: File,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the results. [default: results/<file>]")
+    ] = None,
+    quick: Quick = False,
+    assignments: Set = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Run an analysis: make its data, train, predict, evaluate, and write a report.
+
+    What is finished is kept: after an interrupt, the same command goes on where it stopped.
+    """
+    from hepimg.pipeline import run as run_analysis
+
+    results = run_analysis(file, out=out, quick=quick, assignments=assignments or (), jobs=jobs, scheduler=scheduler)
+    typer.echo(repr(results))
+
+
+@app.command()
+def check(file: File, quick: Quick = False, assignments: Set = None) -> None:
+    """Check an analysis file: every key, name, option and input, without running anything."""
+    from hepimg.config import load_analysis
+    from hepimg.flow import in_order
+
+    analysis = load_analysis(file, quick=quick, assignments=assignments or ())
+    samples = ", ".join(f"{entry.name} ({entry.rows} rows)" for entry in analysis.samples.values())
+    typer.echo(f"{file}: in order\n  samples: {samples}")
+    typer.echo(f"  tasks:   {', '.join(entry.name for entry in in_order(analysis)) or 'none'}")
+    typer.echo(f"  metrics: {', '.join(entry.metric.name for entry in analysis.evaluate) or 'none'}")
+
+
+@app.command()
+def plugins() -> None:
+    """List the installed plugins, what they offer, and what is wrong with them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hepimg.registry import load_registry
+
+    registry = load_registry()
+    table = Table("plugin", "from", "offers")
+    for plugin in registry.plugins:
+        offers = ", ".join(f"{kind} {name}" for kind, name in plugin.components)
+        table.add_row(
+            plugin.name,
+            f"{plugin.distribution} {plugin.version}",
+            f"failed: {plugin.failure}" if plugin.failure else offers,
+        )
+    console = Console()
+    console.print(table)
+    for line in registry.collisions():
+        console.print(f"collision: {line}", style="bold red", highlight=False)
+
+
+@app.command()
+def schema(
+    kind: Annotated[str | None, typer.Argument(help="source, step, task or metric; none: the analysis file.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A component's name.")] = None,
+) -> None:
+    """Print the JSON schema of analysis files, or the options of one component."""
+    from hepimg.schema import analysis_schema, component_schema
+
+    typer.echo(json.dumps(component_schema(kind, name) if kind else analysis_schema(), indent=2))
+
+
+@app.command()
+def data(
+    file: File,
+    quick: Quick = False,
+    assignments: Set = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every shard again and compare its checksum.")] = False,
+) -> None:
+    """Make the samples of an analysis and nothing else; print where they are and their checksums."""
+    import os
+
+    from hepimg.config import load_analysis
+    from hepimg.generate import make_data, verify_data
+    from hepimg.progress import Bars
+    from hepimg.provenance import describe_sample
+    from hepimg.store import Cache
+
+    analysis = load_analysis(file, quick=quick, assignments=assignments or ())
+    cache = Cache()
+    with Bars() as bars:
+        stored = make_data(analysis, cache, bars, jobs or os.cpu_count() or 1, scheduler)
+        if verify:
+            verify_data(stored, bars)
+    for name, sample in stored.items():
+        described = describe_sample(sample)
+        typer.echo(f"{name}: {sample.rows} rows, {len(sample.shards)} shards in {sample.shards[0][0].parent}")
+        typer.echo(f"  checksum {described['checksum']}")
+        for fact, value in described["facts"].items():
+            typer.echo(f"  {fact}: {value:g}" if isinstance(value, float) else f"  {fact}: {value}")
+
+
+@cache_app.command("list")
+def cache_list() -> None:
+    """List units of work: data, fits, predictions."""
+    from hepimg.store import Cache, size_of
+
+    cache = Cache()
+    typer.echo(f"cache: {cache.folder}")
+    for kind, unit in cache.units():
+        label = (
+            unit.manifest.get("task") or unit.manifest.get("source", {}).get("name", "")
+            if unit.is_finished
+            else "unfinished"
+        )
+        typer.echo(f"  {kind:8} {unit.folder.name}  {size_of(unit.folder) / 1e6:9.1f} MB  {label}")
+
+
+@cache_app.command("clean")
+def cache_clean(
+    older_than: Annotated[float, typer.Option("--older-than", help="Only units untouched for this many days.")] = 0.0,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Only units that an interrupt left unfinished.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove units of work; those in use by a running analysis stay."""
+    from hepimg.store import Cache
+
+    cache = Cache()
+    if not yes:
+        typer.confirm(f"Remove units from {cache.folder}?", abort=True)
+    typer.echo(f"freed {cache.clean(older_than, unfinished) / 1e6:.1f} MB")
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A shard, or a results folder.", show_default=False)],
+    rows: Annotated[int, typer.Option("--rows", "-n", min=0, help="Print this many rows.")] = 3,
+) -> None:
+    """Show what a shard or a results folder holds."""
+    from hepimg.show import describe_path
+
+    typer.echo(describe_path(path, rows))
+
+
+@app.command()
+def observables(
+    file: Annotated[Path, typer.Argument(help="A shard of jets.", show_default=False)],
+    names: Annotated[
+        str, typer.Option("--names", help="Comma-separated, such as mass,tau1,tau21,c2,d2.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (Parquet).", show_default=False)],
+    of: Annotated[str, typer.Option("--of", help="Collection or image to compute them from.")] = "constituents",
+) -> None:
+    """Compute named observables of every jet in a file, as a Parquet table with units."""
+    from hepimg.show import observables_table
+
+    typer.echo(observables_table(file, names, out, of))
+
+
+def _add_plugin_commands() -> None:
+    """Commands of plugins; one that fails is reported and left out."""
+    from hepimg.registry import load_registry
+
+    for implementation in load_registry().hook.hepimg_commands.get_hookimpls():
+        try:
+            offers = cast("Iterable[tuple[str, typer.Typer]]", implementation.function())
+            for name, command in offers:
+                app.add_typer(command, name=name)
+        except Exception as error:  # a plugin must never take the command line down
+            typer.echo(f"hepimg: commands of plugin {implementation.plugin_name} failed: {error}", err=True)
+
+
+def main() -> Any:
+    """Run the command line; a user's mistake is one message and exit code 2."""
+    import click
+
+    try:
+        _add_plugin_commands()
+        return app(standalone_mode=False)
+    except HepimgError as error:
+        print(f"hepimg: {_without_traceback(str(error))}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print("hepimg: interrupted; the same command goes on where it stopped", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+def _without_traceback(message: str) -> str:
+    """What a person needs; the traceback that a worker sent along is in the log."""
+    head, found, _ = message.partition("\nTraceback (most recent call last)")
+    return f"{head} (the traceback is in log.txt of the results)" if found else head

@@ -1,0 +1,265 @@
+"""Analysis files: from YAML to verified components; all problems are reported at once as ``file:line: path: what``."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from hepimg.analysis import Analysis, AnalysisOptions, DataOptions, MetricEntry, SampleEntry, TaskEntry, TaskOptions
+from hepimg.components import Component
+from hepimg.errors import ConfigError, Problem, did_you_mean
+from hepimg.registry import Kind, Registry, load_registry
+from hepimg.yaml_lines import Document, Place, parse_assignment, place_of, read_yaml
+
+
+def load_analysis(
+    path: Path, *, quick: bool = False, assignments: Sequence[str] = (), registry: Registry | None = None
+) -> Analysis:
+    """Read an analysis file and find everything it names.
+
+    Args:
+        path: the YAML file.
+        quick: apply its ``quick:`` settings.
+        assignments: ``key=value`` settings of the command line, applied last.
+        registry: where components are looked up; None: the installed plugins.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    document = read_yaml(path)
+    if not isinstance(document.content, dict):
+        raise ConfigError(
+            [*document.problems, Problem(0, "", "an analysis is a mapping with title, data, samples, tasks", str(path))]
+        )
+    settings = [parse_assignment(text) for text in assignments]
+    if quick and isinstance(document.content.get("quick"), dict):
+        settings = [(place_of(key), value) for key, value in document.content["quick"].items()] + settings
+    for place, value in settings:
+        _assign(document, place, value)
+    name = path.stem + ("-quick" if quick else "")
+    return _Builder(document, registry or load_registry()).build(name)
+
+
+def _assign(document: Document, place: Place, value: Any) -> None:
+    """Set one value; a missing sample or task is a problem, a missing option's mapping is made."""
+    here = document.content
+    for depth, part in enumerate(place):
+        last = depth == len(place) - 1
+        if isinstance(here, list) and isinstance(part, int) and part < len(here):
+            if last:
+                here[part] = value
+        elif isinstance(here, dict):
+            if last:
+                here[str(part)] = value
+            elif part not in here:
+                if depth < 2 and not (depth == 0 and part in AnalysisOptions.model_fields):
+                    document.problems.append(
+                        document.problem(place, f"cannot be set: no {part!r}; {did_you_mean(str(part), here)}")
+                    )
+                    return
+                here[str(part)] = {}
+        else:
+            document.problems.append(document.problem(place, f"cannot be set: {part!r} is not inside a mapping"))
+            return
+        here = here[str(part)] if isinstance(here, dict) else here[int(part)]
+
+
+class _Builder:
+    """Turns a document into an analysis, collecting problems on the way."""
+
+    def __init__(self, document: Document, registry: Registry) -> None:
+        self.document, self.registry = document, registry
+        self.problems = list(document.problems)
+
+    def build(self, name: str) -> Analysis:
+        """The analysis.
+
+        Raises:
+            ConfigError: there were problems.
+        """
+        options = self.validate(AnalysisOptions, self.document.content, ())
+        if options is None:
+            raise ConfigError(self.problems)
+        analysis = Analysis(name, options, self.document, self.registry)
+        mixtures: dict[str, list[str]] = {}
+        for sample, content in options.samples.items():
+            if "of" in content:
+                mixtures[sample] = content["of"] if isinstance(content["of"], list) else [content["of"]]
+            elif entry := self.sample(sample, content, options.data):
+                analysis.samples[sample] = entry
+        names = self.sample_names(options, mixtures)
+        analysis.preprocess = tuple(self.components("step", options.preprocess, ("preprocess",)))  # type: ignore[arg-type]
+        for task, content in options.tasks.items():
+            for training in self.task(task, content, names):
+                analysis.tasks[training.name] = training
+        groups: dict[str, list[str]] = {}
+        for training in analysis.tasks.values():
+            groups.setdefault(training.group, []).append(training.name)
+        analysis.evaluate = tuple(self.metrics(options.evaluate, groups, set(names)))
+        if not self.problems:
+            from hepimg.flow import check_flow
+
+            self.problems += check_flow(analysis)
+        if self.problems:
+            raise ConfigError(self.problems)
+        return analysis
+
+    def complain(self, place: Place, message: str) -> None:
+        """Note a problem."""
+        self.problems.append(self.document.problem(place, message))
+
+    def validate(self, model: type[BaseModel], content: Any, place: Place) -> Any:
+        """The validated model, or None with problems noted.  JSON rules: no text for a number, lists for tuples."""
+        try:
+            return model.model_validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            for fault in error.errors(include_url=False):
+                where = tuple(part for part in fault["loc"] if not (isinstance(part, str) and "[" in part))
+                self.complain((*place, *where), _explain(fault, model))
+            return None
+
+    def component(self, kind: Kind, content: Any, place: Place) -> Any:
+        """The component of ``name`` or ``{kind: name, option: value ...}``."""
+        if isinstance(content, str):
+            content = {kind: content}
+        if not isinstance(content, dict) or not isinstance(content.get(kind), str):
+            self.complain(place, f"needed: a {kind}'s name, or {{{kind}: name, option: value}}; found {content!r}")
+            return None
+        try:
+            entry = self.registry.find(kind, content[kind])
+        except LookupError as error:
+            self.complain((*place, kind), str(error))
+            return None
+        return self.validate(entry.component, {key: value for key, value in content.items() if key != kind}, place)
+
+    def components(self, kind: Kind, contents: Iterable[Any], place: Place) -> list[Component]:
+        """The components of a list."""
+        found = [self.component(kind, content, (*place, k)) for k, content in enumerate(contents)]
+        return [component for component in found if component is not None]
+
+    def sample(self, name: str, content: Mapping[str, Any], data: DataOptions) -> SampleEntry | None:
+        """A sample: the common source with options of its own, common steps and rows unless it names others."""
+        common = {"source": data.source} if isinstance(data.source, str) else data.source
+        content = dict(content)
+        steps, rows = content.pop("steps", data.steps), content.pop("rows", data.rows)
+        if not isinstance(steps, list) or type(rows) is not int or rows < 1:
+            self.complain(("samples", name), "steps must be a list, and rows a positive whole number")
+            return None
+        if not isinstance(common, dict):
+            self.complain(
+                ("data", "source"), f"needed: a source's name, or {{source: name, option: value}}; found {common!r}"
+            )
+            return None
+        source = self.component("source", {**common, **content}, ("samples", name))
+        step_place: Place = (
+            ("samples", name, "steps") if ("samples", name, "steps") in self.document.lines else ("data", "steps")
+        )
+        found = self.components("step", steps, step_place)
+        if source is None or len(found) < len(steps):
+            return None
+        return SampleEntry(name, source, tuple(found), rows, ("samples", name))  # type: ignore[arg-type]
+
+    def sample_names(self, options: AnalysisOptions, mixtures: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+        """Each name that a task may use, and the samples it stands for."""
+        real = [name for name in options.samples if name not in mixtures]
+        names: dict[str, tuple[str, ...]] = {name: (name,) for name in real}
+        for mixture, parts in mixtures.items():
+            for part in parts:
+                if part not in real:
+                    self.complain(("samples", mixture, "of"), f"no sample {part!r}; {did_you_mean(str(part), real)}")
+            names[mixture] = tuple(parts)
+        return names
+
+    def task(self, name: str, content: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]) -> list[TaskEntry]:
+        """The trainings of one task: one for each seed and each combination of the scan."""
+        place: Place = ("tasks", name)
+        if not name.replace("_", "").replace("-", "").isalnum():
+            self.complain(place, "a task's name is made of letters, digits, - and _")
+            return []
+        own = {key: value for key, value in content.items() if key not in TaskOptions.model_fields}
+        common = self.validate(TaskOptions, {key: content[key] for key in content if key not in own}, place)
+        if common is None:
+            return []
+        train = self.resolve(common.train, names, (*place, "train"))
+        apply = self.resolve(common.apply, names, (*place, "apply"))
+        entries = []
+        for values in itertools.product(*common.scan.values()):
+            chosen = dict(zip(common.scan, values, strict=True))
+            options = json.loads(json.dumps(own))
+            for key, value in chosen.items():
+                _set_inside(options, key.split("."), value)
+            task = self.component("task", {"task": common.task, **options}, place)
+            if task is None:
+                return []
+            for sample in task.samples():
+                if sample not in names:
+                    self.complain(place, f"no sample {sample!r}; {did_you_mean(sample, names)}")
+            labels = [f"{key.rsplit('.', 1)[-1]}={value}" for key, value in chosen.items()]
+            for seed in range(1, common.seeds + 1):
+                label = [*labels, f"seed={seed}"] if common.seeds > 1 else labels
+                group = f"{name}[{','.join(labels)}]" if labels else name
+                full = f"{name}[{','.join(label)}]" if label else name
+                entries.append(TaskEntry(full, group, seed, task, train, apply, common.test_draws, place))
+        return entries
+
+    def resolve(self, chosen: Sequence[str], names: Mapping[str, tuple[str, ...]], place: Place) -> tuple[str, ...]:
+        """The samples behind the chosen names; none chosen: all."""
+        for name in chosen:
+            if name not in names:
+                self.complain(place, f"no sample {name!r}; {did_you_mean(name, names)}")
+        picked = [name for name in (chosen or names) if name in names]
+        return tuple(dict.fromkeys(sample for name in picked for sample in names[name]))
+
+    def metrics(
+        self, contents: Sequence[Any], groups: Mapping[str, list[str]], samples: set[str]
+    ) -> Iterable[MetricEntry]:
+        """The metrics; a prediction of a task with several seeds or a scan stands for all of them."""
+        variants: dict[str, list[str]] = {}
+        for group, members in groups.items():
+            variants.setdefault(group.split("[")[0], []).extend(members)
+            variants[group] = members
+        for k, content in enumerate(contents):
+            if isinstance(content, dict):
+                content = {key: _expand(value, variants) for key, value in content.items()}
+            metric = self.component("metric", content, ("evaluate", k))
+            if metric is not None:
+                for sample in metric.samples():
+                    if sample not in samples:
+                        self.complain(("evaluate", k), f"no sample {sample!r}; {did_you_mean(sample, samples)}")
+                yield MetricEntry(metric, ("evaluate", k))
+
+
+def _expand(value: Any, variants: Mapping[str, list[str]]) -> Any:
+    """In a list of predictions, ``tag.score`` becomes ``tag[seed=1].score``, ``tag[seed=2].score`` ..."""
+    if not isinstance(value, list):
+        return value
+    expanded: list[Any] = []
+    for item in value:
+        task, dot, output = item.rpartition(".") if isinstance(item, str) else ("", "", "")
+        expanded += [f"{variant}.{output}" for variant in variants[task]] if dot and task in variants else [item]
+    return expanded
+
+
+def _set_inside(options: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    for key in keys[:-1]:
+        options = options.setdefault(key, {})
+    options[keys[-1]] = value
+
+
+def _explain(fault: Any, model: type[BaseModel]) -> str:
+    """A pydantic fault in our words."""
+    if fault["type"] == "extra_forbidden":
+        for part in fault["loc"][:-1]:
+            annotation = model.model_fields[part].annotation if part in model.model_fields else None
+            model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else model
+        return f"unknown key; {did_you_mean(str(fault['loc'][-1]), model.model_fields)}"
+    if fault["type"] == "missing":
+        return "missing; it must be given"
+    message: str = fault["msg"].removeprefix("Value error, ")
+    given = fault["input"]
+    return f"{message}; found {given!r}" if not isinstance(given, (dict, list)) else message

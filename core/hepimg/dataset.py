@@ -1,0 +1,174 @@
+"""Dataset: the rows of many shards, read lazily, with the jet steps run on what is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepimg.components import Step
+from hepimg.random import derive_seed, uniform
+from hepimg.sample import Sample
+from hepimg.shards import read_shard
+
+WINDOW = 1 << 18
+"""Rows that are shuffled together: all of them where there are fewer."""
+
+SPLITS = ("train", "valid", "test")
+
+SAMPLE_SHIFT = 40
+"""``row`` is (number of the sample << SAMPLE_SHIFT) + position in the sample."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of one shard.
+
+    Args:
+        sample: number of the sample among the dataset's ``classes``.
+        path: the shard.
+        first: position of the shard's first row in its sample.
+        rows: (n,) which rows of the shard.
+        joined: predictions of other tasks for exactly these rows: (task, file).
+    """
+
+    sample: int
+    path: Path
+    first: int
+    rows: NDArray[np.int64]
+    joined: tuple[tuple[str, Path], ...] = ()
+
+    def read(self, classes: tuple[str, ...]) -> Sample:
+        """The rows, with the columns ``sample`` and ``row``, and the joined predictions as ``task.name``."""
+        sample = read_shard(self.path)[self.rows]
+        row = (np.int64(self.sample) << SAMPLE_SHIFT) + self.first + self.rows
+        sample = sample.with_columns(sample=np.full(len(row), self.sample, np.int16), row=row)
+        for task, path in self.joined:
+            said = read_shard(path)
+            columns = {f"{task}.{name}": said.columns[name] for name in said.columns if name not in ("event", "weight")}
+            sample = sample.with_columns(**columns)
+            sample = sample.with_images(**{f"{task}.{name}": images for name, images in said.images.items()})
+        return replace(sample, classes=classes)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows on disk.
+
+    Args:
+        parts: where they are.
+        classes: names of the samples.
+        steps: jet steps, run on every batch that is read.
+        seed: of the random steps.
+    """
+
+    parts: tuple[Part, ...]
+    classes: tuple[str, ...]
+    steps: tuple[Step, ...] = ()
+    seed: int = 0
+    _memory: dict[tuple[int, ...], Sample] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return sum(len(part.rows) for part in self.parts)
+
+    def load(self, names: Iterable[str] | None = None, limit: int | None = None) -> Sample:
+        """All rows (or the first ``limit``) in memory, preprocessed; random steps rest.
+
+        Args:
+            names: columns, collections and images to keep; None: all.
+            limit: a number of rows.
+        """
+        keep = None if names is None else list(names)
+        loaded, rows = [], 0
+        for part in self.parts:
+            if limit is not None and rows >= limit:
+                break
+            sample = self.preprocess(part.read(self.classes))
+            loaded.append(sample if keep is None else sample.select(keep))
+            rows += len(sample)
+        whole = Sample.concatenate(loaded)
+        return whole if limit is None else whole[:limit]
+
+    def samples(self, draw: int | None = None) -> Iterator[tuple[Part, Sample]]:
+        """Each part's rows in order, preprocessed; ``draw`` numbers the draw of the random steps, None: they rest."""
+        for part in self.parts:
+            yield part, self.preprocess(part.read(self.classes), None if draw is None else ("draw", draw))
+
+    def batches(self, size: int, seed: int, epoch: int, start: int = 0) -> Iterator[Sample]:
+        """Shuffled batches for training, with random steps, new for every epoch.
+
+        Shards are shuffled, then the rows of each window of consecutive shards.  The last, smaller batch of an epoch is
+        left out unless it is the only one.
+
+        Args:
+            size: rows in a batch.
+            seed: of the order and of the random steps.
+            epoch: its number.
+            start: batches to pass over, for a run that goes on in the middle of an epoch.
+        """
+        whole = max(len(self) // size, 1)
+        number, rest = 0, None
+        for window in self._windows(derive_seed(seed, "shards", epoch)):
+            rows = self._read(window)
+            order = np.argsort(uniform(rows.column("row"), seed, "rows", epoch), kind="stable")
+            shuffled = order if rest is None else np.concatenate([np.arange(len(rest)), len(rest) + order])
+            rows = rows if rest is None else Sample.concatenate([rest, rows])
+            first = 0
+            while len(shuffled) - first >= size and number < whole:
+                if number >= start:
+                    yield self.preprocess(rows[shuffled[first : first + size]], (seed, epoch))
+                number, first = number + 1, first + size
+            rest = rows[shuffled[first:]]
+        if number == 0 and rest is not None and len(rest):
+            yield self.preprocess(rest, (seed, epoch))
+
+    def n_batches(self, size: int) -> int:
+        """How many batches :meth:`batches` gives in an epoch."""
+        return max(len(self) // size, 1) if len(self) else 0
+
+    def preprocess(self, sample: Sample, key: tuple[int | str, ...] | None = None) -> Sample:
+        """Run the steps; ``key`` seeds the random ones, None: they rest."""
+        for number, step in enumerate(self.steps):
+            seed = None if key is None or not step.is_random else derive_seed(self.seed, number, *key)
+            if seed is not None or not step.is_random:
+                sample = step.apply(sample, seed)
+        return sample
+
+    def _windows(self, seed: int) -> Iterator[tuple[int, ...]]:
+        order = np.argsort(uniform(np.arange(len(self.parts)), seed), kind="stable")
+        if len(self) <= WINDOW:
+            order = np.sort(order)
+        window: list[int] = []
+        rows = 0
+        for number in order.tolist():
+            if window and rows + len(self.parts[number].rows) > WINDOW:
+                yield tuple(window)
+                window, rows = [], 0
+            window.append(number)
+            rows += len(self.parts[number].rows)
+        if window:
+            yield tuple(window)
+
+    def _read(self, window: Sequence[int]) -> Sample:
+        """The raw rows of some parts; what fits into one window is read once and kept."""
+        key = tuple(window)
+        if key not in self._memory:
+            self._memory.clear()
+            parts = [self.parts[number].read(self.classes) for number in window]
+            self._memory[key] = Sample.concatenate(parts)
+        return self._memory[key]
+
+
+def split_of(event: NDArray[np.int64], fractions: Sequence[float], seed: int) -> NDArray[np.int8]:
+    """Which split each row belongs to, as an index into :data:`SPLITS`, decided by its event alone.
+
+    Args:
+        event: (n,) numbers of events; rows of one event stay together.
+        fractions: of train, valid, test; they sum to 1.
+        seed: of the analysis.
+    """
+    edges = np.cumsum(fractions)[:-1]
+    return np.searchsorted(edges, uniform(event, seed, "split"), side="right").astype(np.int8)

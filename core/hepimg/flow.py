@@ -1,0 +1,169 @@
+"""The flow of an analysis: what each step, task and metric reads was written before it, in an order without cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+
+from hepimg.analysis import Analysis, SampleEntry, TaskEntry
+from hepimg.components import Collection, Column, Component, Image, Port, Ports, Step
+from hepimg.errors import Problem, did_you_mean
+from hepimg.yaml_lines import Place
+
+BASE: tuple[Port, ...] = (Column("event"), Column("weight"), Column("sample"), Column("row"))
+
+
+def by_name(ports: Iterable[Port]) -> dict[str, Port]:
+    """Ports by name; the later of two with one name wins."""
+    return {port.name: port for port in ports}
+
+
+def check_flow(analysis: Analysis) -> list[Problem]:
+    """Every problem in what is read and written, and in the order of the tasks."""
+    return _Check(analysis).run()
+
+
+def depends_on(entry: TaskEntry) -> list[str]:
+    """The tasks whose predictions or networks a task uses."""
+    read = [port.name.rpartition(".")[0] for port in entry.task.reads() if "." in port.name]
+    return [*read, *entry.task.models()]
+
+
+def in_order(analysis: Analysis) -> list[TaskEntry]:
+    """The tasks, each after those that it depends on.
+
+    Raises:
+        graphlib.CycleError: there is no such order.
+    """
+    graph = {
+        name: [task for task in depends_on(entry) if task in analysis.tasks] for name, entry in analysis.tasks.items()
+    }
+    return [analysis.tasks[name] for name in TopologicalSorter(graph).static_order()]
+
+
+def needed_steps(steps: Sequence[Step], wanted: Iterable[Port], ports: Ports) -> tuple[Step, ...]:
+    """The steps without which the wanted ports would be missing or other than they are.
+
+    Args:
+        steps: all steps in order.
+        wanted: what is read after them.
+        ports: what is there before them.
+    """
+    written = []
+    for step in steps:
+        written.append({port.name for port in step.writes(ports)})
+        ports = {**ports, **by_name(step.writes(ports))}
+    names = {port.name for port in wanted}
+    kept: list[Step] = []
+    for step, outputs in zip(reversed(steps), reversed(written), strict=True):
+        if outputs & names:
+            kept.append(step)
+            names |= {port.name for port in step.reads()}
+    return tuple(reversed(kept))
+
+
+def sample_ports(entry: SampleEntry) -> dict[str, Port]:
+    """What the stored rows of a sample come with."""
+    ports = by_name([*BASE, *entry.source.writes()])
+    for step in entry.steps:
+        written = by_name(step.writes(ports))
+        ports = by_name([*BASE, *written.values()]) if step.rows_in != step.rows_out else {**ports, **written}
+    return ports
+
+
+class _Check:
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.problems: list[Problem] = []
+
+    def complain(self, place: Place, message: str) -> None:
+        problem = self.analysis.document.problem(place, message)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def run(self) -> list[Problem]:
+        analysis = self.analysis
+        known = [self.sample(entry) for entry in analysis.samples.values()]
+        if self.problems or not known:
+            return self.problems
+        ports = {name: port for name, port in known[0].items() if all(name in other for other in known)}
+        try:
+            order = in_order(analysis)
+        except CycleError as error:
+            cycle = " -> ".join(error.args[1])
+            self.complain(("tasks", error.args[1][0].split("[")[0]), f"the tasks wait for each other: {cycle}")
+            return self.problems
+        for entry in order:
+            self.read(entry.task, ports, entry.place)
+            for model in entry.task.models():
+                if model not in analysis.tasks:
+                    self.complain(entry.place, f"no task {model!r}; {did_you_mean(model, analysis.tasks)}")
+            if not self.problems:
+                written = self.written(entry.task.writes(ports), entry.place)
+                ports = {**ports, **by_name(replace(port, name=f"{entry.name}.{port.name}") for port in written)}
+        for metric in analysis.evaluate:
+            self.read(metric.metric, ports, metric.place)
+        return self.problems
+
+    def written(self, ports: Sequence[Port], place: Place) -> Sequence[Port]:
+        for port in ports:
+            if isinstance(port, Collection) or "." in port.name:
+                self.complain(place, f"a task predicts columns and images with plain names, not {port.name!r}")
+        return ports
+
+    def sample(self, entry: SampleEntry) -> dict[str, Port]:
+        """What the jets of a sample come with after preprocessing."""
+        kind = entry.source.rows_out
+        ports: dict[str, Port] = by_name([*BASE, *entry.source.writes()])
+        stages: list[tuple[Place, Step]] = [(("data", "steps", k), step) for k, step in enumerate(entry.steps)]
+        stages += [(("preprocess", k), step) for k, step in enumerate(self.analysis.preprocess)]
+        for place, step in stages:
+            if step.rows_in != kind:
+                before = (
+                    "after a step that makes jets, such as cluster" if kind == "event" else "before the jets are made"
+                )
+                self.complain(
+                    place, f"the step {step.name} works on {step.rows_in}s, here rows are {kind}s; put it {before}"
+                )
+                return ports
+            if not self.read(step, ports, place):
+                return ports
+            try:
+                written = by_name(step.writes(ports))
+            except ValueError as error:
+                self.complain(place, str(error))
+                return ports
+            ports = by_name([*BASE, *written.values()]) if step.rows_in != step.rows_out else {**ports, **written}
+            kind = step.rows_out
+        return ports
+
+    def read(self, component: Component, ports: Ports, place: Place) -> bool:
+        """Whether all that a component reads is there, as it needs it."""
+        good = True
+        for needed in component.reads():
+            message = _mismatch(needed, ports)
+            if message:
+                self.complain(place, f"{component.name} reads {needed.name!r}: {message}")
+                good = False
+        return good
+
+
+def _mismatch(needed: Port, ports: Ports) -> str:
+    """Why what is needed is not what is there; empty when it is."""
+    found = ports.get(needed.name)
+    if found is None:
+        kind = type(needed).__name__.lower()
+        alike = [name for name, port in ports.items() if type(port) is type(needed)]
+        return f"nothing before writes this {kind}; {did_you_mean(needed.name, alike)}"
+    if type(found) is not type(needed):
+        return f"it is a {type(found).__name__.lower()}, needed: a {type(needed).__name__.lower()}"
+    if isinstance(needed, Collection) and isinstance(found, Collection):
+        missing = [name for name in needed.fields if name not in found.fields]
+        return f"it has no field {', '.join(missing)}; it has {', '.join(found.fields)}" if missing else ""
+    if isinstance(needed, Image) and isinstance(found, Image):
+        if needed.grid is not None and needed.grid != found.grid:
+            return f"it is on {found.grid}, needed: {needed.grid}"
+        missing = [channel.name for channel in needed.channels if channel not in found.channels]
+        return f"it has no channel {', '.join(missing)}" if missing else ""
+    return ""

@@ -1,0 +1,306 @@
+"""Data: shards made by workers, each from its own seed, so that any number of workers makes the same bytes."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hepimg.analysis import Analysis, SampleEntry
+from hepimg.checks import check_sample
+from hepimg.components import Progress, Shard, Source, Step
+from hepimg.errors import DataError, HepimgError, PluginError
+from hepimg.random import derive_seed
+from hepimg.sample import Sample
+from hepimg.shards import checksum, read_shard, write_shard
+from hepimg.store import Cache, Unit, content_key, describe, read_json, write_json
+
+BARREN_BATCHES = 400
+"""Batches in a row without one row before a selection is called impossible."""
+
+log = logging.getLogger("hepimg")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is asked: one shard of one sample, into one folder."""
+
+    sample: str
+    folder: Path
+    shard: Shard
+    source: Source
+    steps: tuple[Step, ...]
+    plugin: str
+
+    @property
+    def path(self) -> Path:
+        """The shard's file."""
+        return self.folder / f"{self.shard.index:05d}.arrow"
+
+    @property
+    def manifest(self) -> Path:
+        """The shard's manifest, written after the file."""
+        return self.path.with_suffix(".json")
+
+    def is_done(self) -> bool:
+        """Whether the shard is there with at least the rows asked for.
+
+        Raises:
+            DataError: its file is not as long as it was when it was written.
+        """
+        if not self.manifest.exists():
+            return False
+        written = read_json(self.manifest)
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size != written["bytes"]:
+            raise DataError(
+                f"a truncated shard of {size} bytes",
+                where=str(self.path),
+                needed=f"{written['bytes']} bytes, as its manifest says",
+                fix=f"Remove {self.manifest} and run again: the shard is made anew.",
+            )
+        return bool(written["complete"] or (self.shard.rows is not None and written["rows"] >= self.shard.rows))
+
+
+@dataclass(frozen=True)
+class StoredSample:
+    """A sample on disk."""
+
+    name: str
+    key: str
+    shards: tuple[tuple[Path, int], ...]
+    manifests: tuple[Mapping[str, Any], ...] = field(repr=False, default=())
+
+    @property
+    def rows(self) -> int:
+        """Rows of all shards that the analysis uses."""
+        return sum(rows for _, rows in self.shards)
+
+
+def make_data(
+    analysis: Analysis, cache: Cache, progress: Progress, jobs: int, scheduler: str | None = None
+) -> dict[str, StoredSample]:
+    """Make every sample of an analysis, or reuse what the cache holds.
+
+    Raises:
+        DataError: the data are wrong.
+        PluginError: a source or a step failed; finished shards are kept.
+    """
+    stored = {}
+    for entry in analysis.samples.values():
+        key = sample_key(analysis, entry)
+        unit = cache.unit("data", key)
+        with unit.lock():
+            orders = make_orders(analysis, entry, unit, key)
+            for stale in unit.folder.glob(".*.tmp"):
+                stale.unlink()
+            if not unit.is_finished:
+                unit.finish({"source": describe(entry.source), "steps": [describe(step) for step in entry.steps]})
+            todo = [order for order in orders if not order.is_done()]
+            if todo:
+                _make(todo, entry, progress, jobs, scheduler)
+        stored[entry.name] = _stored(entry, key, orders)
+    return stored
+
+
+def verify_data(stored: Mapping[str, StoredSample], progress: Progress) -> None:
+    """Read every shard again and compare its logical arrays with the checksum of its manifest.
+
+    Raises:
+        DataError: they differ.
+    """
+    for sample in stored.values():
+        progress.start(f"verify {sample.name}", len(sample.shards))
+        for (path, _), manifest in zip(sample.shards, sample.manifests, strict=True):
+            if checksum(read_shard(path)) != manifest["checksum"]:
+                raise DataError(
+                    "a damaged shard: its checksum is wrong", where=str(path), fix=f"Remove {path} and run again."
+                )
+            progress.advance()
+        progress.stop()
+
+
+def sample_key(analysis: Analysis, entry: SampleEntry) -> str:
+    """What decides a sample's rows; not how many there are, so that a longer run goes on where a shorter one ended."""
+    return content_key(
+        source=describe(entry.source),
+        steps=[describe(step) for step in entry.steps],
+        seed=analysis.options.seed,
+        shard=analysis.options.data.shard,
+    )
+
+
+def make_orders(analysis: Analysis, entry: SampleEntry, unit: Unit, key: str) -> list[Order]:
+    """The shards of a sample."""
+    parts = entry.source.parts()
+    if parts is None:
+        size = analysis.options.data.shard
+        pieces: list[tuple[int | None, dict[str, Any]]] = [
+            (min(size, entry.rows - first), {}) for first in range(0, entry.rows, size)
+        ]
+    else:
+        pieces = [(None, dict(part)) for part in parts]
+    plugin = analysis.registry.plugin_of(entry.source)
+    shards = [Shard(index, rows, derive_seed(key, index), part) for index, (rows, part) in enumerate(pieces)]
+    return [Order(entry.name, unit.folder, shard, entry.source, entry.steps, plugin) for shard in shards]
+
+
+def _stored(entry: SampleEntry, key: str, orders: Sequence[Order]) -> StoredSample:
+    shards, manifests, left = [], [], entry.rows
+    for order in orders:
+        manifest = read_json(order.manifest)
+        rows = min(manifest["rows"], left)
+        if rows:
+            shards.append((order.path, rows))
+            manifests.append(manifest)
+        left -= rows
+    if not shards:
+        raise DataError("no rows", where=f"sample {entry.name}", fix="Loosen the selection of its steps.")
+    return StoredSample(entry.name, key, tuple(shards), tuple(manifests))
+
+
+def _make(todo: Sequence[Order], entry: SampleEntry, progress: Progress, jobs: int, scheduler: str | None) -> None:
+    total = sum(order.shard.rows for order in todo) if all(order.shard.rows for order in todo) else None  # type: ignore[misc]
+    progress.start(f"data {entry.name}", total, f"{(entry.steps[-1] if entry.steps else entry.source).rows_out}s")
+    with _workers(min(jobs, len(todo)), scheduler) as (executor, made):
+        futures = [executor.submit(make_shard, order) for order in todo]
+        try:
+            _wait(futures, made, progress)
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+    progress.stop()
+
+
+def _wait(futures: Sequence[Future[None]], made: Any, progress: Progress) -> None:
+    """Wait for all shards, moving the bar; the first failure is raised."""
+    waiting = set(futures)
+    while waiting:
+        done = {future for future in waiting if future.done()}
+        for future in done:
+            future.result()
+        waiting -= done
+        try:
+            while True:
+                progress.advance(made.get(timeout=0.1 if waiting else 0))
+        except queue.Empty:
+            continue
+
+
+@contextmanager
+def _workers(jobs: int, scheduler: str | None) -> Iterator[tuple[Executor, Any]]:
+    """Processes of this machine, or of the Dask cluster at an address; and a queue of the numbers of rows made."""
+    if scheduler is not None:
+        with _dask(scheduler) as executor:
+            yield executor, queue.Queue()
+        return
+    context = multiprocessing.get_context("spawn")
+    made = context.Queue()
+    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(made,))
+    try:
+        yield executor, made
+    except BaseException:
+        for process in list((executor._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+        made.close()
+
+
+@contextmanager
+def _dask(address: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise DataError("--scheduler needs dask", fix='Install it: pip install "hepimg[dask]"') from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise DataError(f"no Dask scheduler answers ({error})", where=address, needed="tcp://host:port") from error
+    with client:
+        yield client.get_executor()
+
+
+_report: Callable[[int], None] = lambda rows: None  # noqa: E731
+
+
+def _start_worker(made: Any) -> None:
+    """Prepare a worker process: report rows, leave Ctrl-C to the parent, and end when the parent has died."""
+    global _report
+    _report = made.put
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def make_shard(order: Order) -> None:
+    """Make one shard and write it with its manifest.
+
+    Raises:
+        PluginError: a component failed; it names plugin, sample and shard.
+    """
+    where = f"sample {order.sample}, shard {order.shard.index}"
+    started = time.perf_counter()
+    try:
+        sample = collect(order.source, order.steps, order.shard, where)
+    except HepimgError:
+        raise
+    except Exception as error:
+        trace = traceback.format_exc()
+        raise PluginError(f"{type(error).__name__}: {error}\n{trace}", order.plugin, where) from None
+    write_shard(order.path, sample)
+    write_json(
+        order.manifest,
+        {
+            "rows": len(sample),
+            "complete": order.shard.rows is None,
+            "bytes": order.path.stat().st_size,
+            "checksum": checksum(sample),
+            "facts": dict(order.source.facts()),
+            "seed": order.shard.seed,
+            "seconds": round(time.perf_counter() - started, 3),
+        },
+    )
+
+
+def collect(source: Source, steps: Sequence[Step], shard: Shard, where: str) -> Sample:
+    """The rows of one shard: batches of the source through the event steps, until there are enough."""
+    collected: list[Sample] = []
+    rows = barren = 0
+    for number, batch in enumerate(source.batches(shard)):
+        sample = check_sample(batch, where)
+        for k, step in enumerate(steps):
+            sample = step.apply(sample, derive_seed(shard.seed, k, number))
+        collected.append(sample)
+        rows, barren = rows + len(sample), 0 if len(sample) else barren + 1
+        _report(len(sample) if shard.rows is None else max(0, min(len(sample), shard.rows - rows + len(sample))))
+        if shard.rows is not None and rows >= shard.rows:
+            break
+        if barren >= BARREN_BATCHES:
+            raise DataError(
+                f"{barren} batches of events without one row that passes",
+                where=where,
+                fix="Check pT window, |eta| and matching against the generator's pt_hat.",
+            )
+    if not collected:
+        raise DataError("the source has no events", where=where)
+    return Sample.concatenate(collected)[: shard.rows]

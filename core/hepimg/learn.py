@@ -1,0 +1,300 @@
+"""Learning: each task's training and predictions, as units of work under content keys."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepimg.analysis import Analysis, TaskEntry
+from hepimg.components import Column, Model, Port, Predictions, Progress, Run, State, Step
+from hepimg.dataset import SPLITS, Dataset, Part, split_of
+from hepimg.errors import HepimgError, PluginError
+from hepimg.flow import depends_on, needed_steps, sample_ports
+from hepimg.generate import StoredSample
+from hepimg.images import SparseImages
+from hepimg.random import derive_seed
+from hepimg.sample import Sample
+from hepimg.shards import read_shard, write_shard
+from hepimg.states import read_state, write_state
+from hepimg.store import Cache, Unit, content_key, describe, write_json
+
+log = logging.getLogger("hepimg")
+
+
+@dataclass
+class Learner:
+    """Trains and applies the tasks of one analysis.
+
+    Args:
+        analysis: the analysis.
+        stored: its samples on disk.
+        cache: where units of work live.
+        progress: bars.
+    """
+
+    analysis: Analysis
+    stored: Mapping[str, StoredSample]
+    cache: Cache
+    progress: Progress
+    seconds: dict[str, dict[str, float]] = field(default_factory=dict)
+    _splits: dict[tuple[str, Path], NDArray[np.int8]] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names that the column ``sample`` counts."""
+        return tuple(self.analysis.samples)
+
+    @cached_property
+    def ports(self) -> dict[str, Port]:
+        """What stored rows come with."""
+        return sample_ports(next(iter(self.analysis.samples.values())))
+
+    def steps_for(self, wanted: Iterable[Port]) -> tuple[Step, ...]:
+        """The jet steps that the wanted ports depend on."""
+        return needed_steps(self.analysis.preprocess, wanted, self.ports)
+
+    def dataset(self, samples: Sequence[str], split: str, wanted: Sequence[Port]) -> Dataset:
+        """The rows of one split, with the predictions among what is wanted joined."""
+        said = list(dict.fromkeys(port.name.rpartition(".")[0] for port in wanted if "." in port.name))
+        parts = []
+        for name in samples:
+            first = 0
+            for path, rows in self.stored[name].shards:
+                chosen = np.flatnonzero(self._split(name, path, rows) == SPLITS.index(split))
+                joined = tuple(
+                    (task, self._prediction_path(self.analysis.tasks[task], name, split, path)) for task in said
+                )
+                if len(chosen):
+                    parts.append(Part(self.classes.index(name), path, first, chosen, joined))
+                first += rows
+        seed = derive_seed(self.analysis.options.seed, "preprocess")
+        return Dataset(tuple(parts), self.classes, self.steps_for(wanted), seed)
+
+    def _split(self, sample: str, path: Path, rows: int) -> NDArray[np.int8]:
+        if (sample, path) not in self._splits:
+            event = read_shard(path, ["event"]).column("event")[:rows]
+            options = self.analysis.options
+            self._splits[sample, path] = split_of(event, options.data.split, options.seed)
+        return self._splits[sample, path]
+
+    def fit_key(self, entry: TaskEntry) -> str:
+        """What decides a task's state."""
+        options = self.analysis.options
+        return content_key(
+            task=describe(entry.task),
+            seed=[options.seed, entry.group, entry.seed],
+            threads=options.threads,
+            device=options.device,
+            data=[[name, self.stored[name].key, self.stored[name].rows] for name in entry.train],
+            split=options.data.split,
+            steps=[describe(step) for step in self.steps_for(entry.task.reads())],
+            upstream={name: self.fit_key(self.analysis.tasks[name]) for name in depends_on(entry)},
+            libraries=describe_libraries(),
+        )
+
+    def predict_key(self, entry: TaskEntry, sample: str) -> str:
+        """What decides a task's predictions for a sample."""
+        stored = self.stored[sample]
+        return content_key(
+            fit=self.fit_key(entry),
+            data=[sample, stored.key, stored.rows],
+            classes=self.classes,
+            draws=entry.test_draws,
+        )
+
+    def _prediction_path(self, entry: TaskEntry, sample: str, split: str, shard: Path) -> Path:
+        return self.cache.unit("predict", self.predict_key(entry, sample)).folder / f"{split}-{shard.name}"
+
+    def folder(self, entry: TaskEntry) -> Path:
+        """Where a task's state, description and logs are."""
+        return self.cache.unit("fit", self.fit_key(entry)).folder
+
+    def run_of(self, entry: TaskEntry) -> Run:
+        """What the task may use."""
+        options = self.analysis.options
+        models = {
+            name: Model(
+                self.analysis.tasks[name].task, read_state(self.folder(self.analysis.tasks[name]) / "state.safetensors")
+            )
+            for name in entry.task.models()
+        }
+        seed = derive_seed(options.seed, "task", entry.group, entry.seed)
+        logger = logging.getLogger(f"hepimg.task.{entry.name}")
+        return Run(seed, options.threads, options.device, self.folder(entry), logger, self.progress, models)
+
+    def fit(self, entry: TaskEntry) -> State:
+        """Train a task, or reuse its state.
+
+        Raises:
+            PluginError: the task failed; its checkpoints are kept.
+        """
+        unit = self.cache.unit("fit", self.fit_key(entry))
+        with unit.lock():
+            if not unit.is_finished:
+                self._train(entry, unit)
+        return read_state(unit.folder / "state.safetensors")
+
+    def _train(self, entry: TaskEntry, unit: Unit) -> None:
+        started = time.perf_counter()
+        wanted = entry.task.reads()
+        train, valid = (self.dataset(entry.train, split, wanted) for split in ("train", "valid"))
+        with self.blame(entry, "training"), logging_to(unit.folder / "log.txt"):
+            state = entry.task.fit(train, valid, self.run_of(entry))
+            state = {name: np.asarray(array) for name, array in state.items()}
+            self.analysis.registry.hook.hepimg_after_task(name=entry.name, task=entry.task, outputs=state)
+        write_state(unit.folder / "state.safetensors", state)
+        write_json(unit.folder / "model.json", self.description(entry))
+        self.seconds.setdefault(entry.name, {})["fit"] = round(time.perf_counter() - started, 3)
+        unit.finish(
+            {
+                "task": entry.name,
+                "rows": {"train": len(train), "valid": len(valid)},
+                "seconds": self.seconds[entry.name]["fit"],
+            }
+        )
+
+    def description(self, entry: TaskEntry) -> dict[str, Any]:
+        """``model.json``: what a saved state needs to be used again."""
+        ports = {**self.ports}
+        steps = self.steps_for(entry.task.reads())
+        for step in steps:
+            ports |= {port.name: port for port in step.writes(ports)}
+        return {
+            "task": describe(entry.task),
+            "plugin": self.analysis.registry.plugin_of(entry.task),
+            "seed": entry.seed,
+            "classes": self.classes,
+            "trained_on": {name: self.stored[name].key for name in entry.train},
+            "steps": [{"step": step.name, **step.model_dump(mode="json")} for step in steps],
+            "reads": {port.name: _as_json(ports.get(port.name, port)) for port in entry.task.reads()},
+            "writes": {port.name: _as_json(port) for port in entry.task.writes(ports)},
+        }
+
+    def predict(self, entry: TaskEntry, state: State, splits: Sequence[str]) -> None:
+        """Predict every sample that the task applies to, or reuse what is there."""
+        started = time.perf_counter()
+        for sample in entry.apply:
+            unit = self.cache.unit("predict", self.predict_key(entry, sample))
+            with unit.lock():
+                for split in splits:
+                    self._predict(entry, state, sample, split)
+                unit.finish({"task": entry.name, "sample": sample})
+        self.seconds.setdefault(entry.name, {})["predict"] = round(time.perf_counter() - started, 3)
+
+    def _predict(self, entry: TaskEntry, state: State, sample: str, split: str) -> None:
+        dataset = self.dataset([sample], split, entry.task.reads())
+        todo = [part for part in dataset.parts if not self._prediction_path(entry, sample, split, part.path).exists()]
+        if not todo:
+            return
+        run = self.run_of(entry)
+        draws = max(entry.test_draws, 1) if any(step.is_random for step in dataset.steps) else 1
+        self.progress.start(f"{entry.name} predicts {sample} ({split})", len(todo) * draws)
+        for part in todo:
+            raw = part.read(self.classes)
+            with self.blame(entry, f"predicting {sample}, shard {part.path.name}"):
+                total = Mean()
+                for draw in range(draws):
+                    rows = dataset.preprocess(raw, ("draw", draw) if entry.test_draws else None)
+                    total.add(self.checked(entry, entry.task.predict(state, rows, run), len(rows)))
+                    self.progress.advance()
+            columns, images = total.result()
+            kept = {name: raw.column(name) for name in ("event", "weight")}
+            write_shard(
+                self._prediction_path(entry, sample, split, part.path), Sample({**kept, **columns}, images=images)
+            )
+        self.progress.stop()
+
+    def checked(self, entry: TaskEntry, said: Predictions, rows: int) -> Predictions:
+        """The predictions, if they are what the task promised."""
+        promised = {port.name: port for port in entry.task.writes(self.ports)}
+        if set(said) != set(promised):
+            raise ValueError(f"predict returned {sorted(said)}, but writes() promised {sorted(promised)}")
+        for name, values in said.items():
+            if len(values) != rows:
+                raise ValueError(f"predict returned {len(values)} rows of {name} for {rows} rows")
+            if isinstance(promised[name], Column) and not np.isfinite(np.asarray(values)).all():
+                raise ValueError(f"predict returned a {name} that is not finite")
+        return said
+
+    @contextmanager
+    def blame(self, entry: TaskEntry, doing: str) -> Iterator[None]:
+        """A fault of a task names its plugin and what it was doing; the traceback goes to the log."""
+        try:
+            yield
+        except HepimgError:
+            raise
+        except Exception as error:
+            log.error("%s", traceback.format_exc())
+            plugin = self.analysis.registry.plugin_of(entry.task)
+            raise PluginError(f"{type(error).__name__}: {error}", plugin, f"task {entry.name}, {doing}") from error
+
+
+class Mean:
+    """The mean of predictions over the draws of the random steps, in double precision."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, NDArray[Any]] = {}
+        self._kinds: dict[str, np.dtype[Any]] = {}
+        self._images: dict[str, SparseImages] = {}
+        self._draws = 0
+
+    def add(self, said: Predictions) -> None:
+        """Take in one draw."""
+        self._draws += 1
+        for name, values in said.items():
+            if isinstance(values, SparseImages):
+                if self._draws > 1:
+                    raise ValueError("test_draws averages columns; images have no mean over draws")
+                self._images[name] = values
+                continue
+            array = np.asarray(values)
+            self._kinds[name] = array.dtype
+            self._sums[name] = self._sums.get(name, 0) + array.astype(np.float64)
+
+    def result(self) -> tuple[dict[str, NDArray[Any]], dict[str, SparseImages]]:
+        """Mean columns, and the images."""
+        means = {name: (total / self._draws).astype(self._kinds[name]) for name, total in self._sums.items()}
+        return means, self._images
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Keep hepimg's log lines in a file too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="a", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def describe_libraries() -> dict[str, str]:
+    """Versions that change the bytes of any training."""
+    from hepimg.store import installed_version
+
+    return {name: installed_version(name) for name in ("numpy", "numba", "torch")}
+
+
+def _as_json(port: Port) -> dict[str, Any]:
+    content: dict[str, Any] = {"kind": type(port).__name__.lower()}
+    for name, value in vars(port).items():
+        if name == "grid":
+            content[name] = value.model_dump(mode="json") if value is not None else None
+        elif name == "channels":
+            content[name] = [vars(channel) for channel in value]
+        elif name != "name":
+            content[name] = dict(value) if isinstance(value, Mapping) else value
+    return content

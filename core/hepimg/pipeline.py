@@ -1,0 +1,219 @@
+"""The way of an analysis: data, tasks, evaluation, report."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hepimg.analysis import Analysis, MetricEntry
+from hepimg.components import Estimate, Evaluation, Figure, Progress
+from hepimg.config import load_analysis
+from hepimg.dataset import SPLITS
+from hepimg.errors import DataError, HepimgError, PluginError
+from hepimg.flow import depends_on, in_order
+from hepimg.generate import make_data
+from hepimg.learn import Learner, logging_to
+from hepimg.progress import Bars
+from hepimg.provenance import provenance
+from hepimg.random import derive_seed
+from hepimg.results import Results
+from hepimg.store import Cache, write_json
+
+log = logging.getLogger("hepimg")
+
+
+def run(
+    path: str | Path,
+    *,
+    out: str | Path | None = None,
+    quick: bool = False,
+    assignments: Sequence[str] = (),
+    jobs: int | None = None,
+    scheduler: str | None = None,
+) -> Results:
+    """Run an analysis file: make or reuse its data, train, predict, evaluate, report.
+
+    Args:
+        path: the analysis file.
+        out: folder for the results; None: ``results/<name of the file>``.
+        quick: apply the file's ``quick:`` settings.
+        assignments: ``key=value`` settings, applied last.
+        jobs: worker processes for data; None: one for each core.  It never changes a result.
+        scheduler: address of a Dask scheduler whose workers make the data instead.
+
+    Returns:
+        The results, as :func:`hepimg.load` gives them.
+
+    Raises:
+        ConfigError, DataError: the input is wrong.
+        PluginError: a component failed.
+    """
+    analysis = load_analysis(Path(path), quick=quick, assignments=assignments)
+    folder = Path(out) if out else Path("results") / analysis.name
+    _prepare(folder)
+    started = time.perf_counter()
+    with Bars() as bars, logging_to(folder / "log.txt"):
+        try:
+            learner = _execute(analysis, folder, Cache(), bars, jobs or os.cpu_count() or 1, scheduler, started)
+        except HepimgError as error:
+            log.error("%s", traceback.format_exc())
+            raise error
+        bars.say(f"report: {folder / 'report.html'} ({time.perf_counter() - started:.0f} s in all)")
+    del learner
+    return Results(folder)
+
+
+def _prepare(folder: Path) -> None:
+    """Find out now, not after an hour, whether the results can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".write-test"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DataError(
+            f"cannot write results: {error.strerror}", where=str(folder), fix="Choose another folder with --out."
+        ) from error
+
+
+def _execute(
+    analysis: Analysis, folder: Path, cache: Cache, bars: Bars, jobs: int, scheduler: str | None, started: float
+) -> Learner:
+    write_json(folder / "analysis.json", analysis.resolved())
+    warming = threading.Thread(target=_warm_up, args=(bool(analysis.tasks),), daemon=True)
+    warming.start()
+    stored = make_data(analysis, cache, bars, jobs, scheduler)
+    seconds: dict[str, Any] = {"data": {name: sum(m["seconds"] for m in s.manifests) for name, s in stored.items()}}
+    if warming.is_alive():
+        bars.say("compiling kernels (first run only)")
+        warming.join()
+    _use_threads(analysis.options.threads)
+    learner = Learner(analysis, stored, cache, bars)
+    read_by_others = {name for entry in analysis.tasks.values() for name in depends_on(entry)}
+    for entry in in_order(analysis):
+        state = learner.fit(entry)
+        learner.predict(entry, state, SPLITS if entry.name in read_by_others else ("test",))
+        _publish(learner.folder(entry), folder / "tasks" / entry.name)
+    before = time.perf_counter()
+    numbers, figures = evaluate(learner, bars)
+    seconds |= {"tasks": learner.seconds, "evaluate": round(time.perf_counter() - before, 3)}
+    _write(folder, learner, numbers, figures)
+    seconds["total"] = round(time.perf_counter() - started, 3)
+    write_json(folder / "timing.json", seconds)
+    from hepimg.report import write_report
+
+    write_report(folder)
+    return learner
+
+
+def _warm_up(learning: bool) -> None:
+    """Compile kernels and import the slow libraries while workers make data."""
+    from hepimg.kernels.warm import compile_kernels
+
+    compile_kernels()
+    if learning:
+        import lightning  # noqa: F401
+
+
+def _use_threads(number: int) -> None:
+    from hepimg.kernels.threads import set_threads
+
+    set_threads(number)
+    import torch
+
+    torch.set_num_threads(number)
+
+
+def _publish(unit: Path, folder: Path) -> None:
+    """Copy what a finished task has to show into the results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("state.safetensors", "model.json", "log.csv", "log.txt"):
+        if (unit / name).exists():
+            shutil.copyfile(unit / name, folder / name)
+
+
+def evaluate(learner: Learner, progress: Progress) -> tuple[dict[str, Estimate], list[tuple[str, Figure]]]:
+    """Run every metric on the test rows.
+
+    Returns:
+        Numbers by name, with mean and spread over seeds added; figures with the name of their metric.
+
+    Raises:
+        PluginError: a metric failed, or two give one number.
+    """
+    numbers: dict[str, Estimate] = {}
+    figures: list[tuple[str, Figure]] = []
+    progress.start("evaluation", len(learner.analysis.evaluate))
+    for entry in learner.analysis.evaluate:
+        evaluation = _evaluate(learner, entry)
+        plugin = learner.analysis.registry.plugin_of(entry.metric)
+        for name, estimate in evaluation.numbers.items():
+            if name in numbers:
+                raise PluginError(f"a second metric gives the number {name!r}", plugin, f"metric {entry.metric.name}")
+            numbers[name] = estimate
+        figures += [(entry.metric.name, figure) for figure in evaluation.figures]
+        progress.advance()
+    progress.stop()
+    return numbers | over_seeds(learner.analysis, numbers), figures
+
+
+def _evaluate(learner: Learner, entry: MetricEntry) -> Evaluation:
+    analysis, metric = learner.analysis, entry.metric
+    wanted = metric.reads()
+    tasks = [analysis.tasks[port.name.rpartition(".")[0]] for port in wanted if "." in port.name]
+    samples = [name for name in analysis.samples if all(name in task.apply for task in tasks)]
+    try:
+        test = learner.dataset(samples, "test", wanted).load([port.name for port in wanted])
+        return metric.evaluate(test, derive_seed(analysis.options.seed, "metric", metric.name))
+    except HepimgError:
+        raise
+    except Exception as error:
+        log.error("%s", traceback.format_exc())
+        plugin = analysis.registry.plugin_of(metric)
+        raise PluginError(f"{type(error).__name__}: {error}", plugin, f"metric {metric.name}") from error
+
+
+def over_seeds(analysis: Analysis, numbers: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Mean and spread (standard deviation) of each number over the seeds of its task; n counts the seeds."""
+    members: dict[str, list[str]] = {}
+    for entry in analysis.tasks.values():
+        members.setdefault(entry.group, []).append(entry.name)
+    summary = {}
+    for group, names in members.items():
+        if len(names) < 2:
+            continue
+        first = f"{names[0]}."
+        for number in [number.removeprefix(first) for number in numbers if number.startswith(first)]:
+            found = [numbers[f"{name}.{number}"] for name in names if f"{name}.{number}" in numbers]
+            values = np.array([estimate.value for estimate in found])
+            limit = any(estimate.limit for estimate in found)
+            summary[f"{group}.{number}"] = Estimate(float(values.mean()), float(values.std(ddof=1)), len(values), limit)
+    return summary
+
+
+def _write(
+    folder: Path, learner: Learner, numbers: Mapping[str, Estimate], figures: Sequence[tuple[str, Figure]]
+) -> None:
+    from hepimg.report import write_figures
+
+    write_json(folder / "metrics.json", {name: _as_json(numbers[name]) for name in sorted(numbers)})
+    write_json(folder / "provenance.json", provenance(learner))
+    write_figures([figure for _, figure in figures], folder / "figures")
+
+
+def _as_json(estimate: Estimate) -> dict[str, Any]:
+    if not math.isfinite(estimate.value):
+        raise DataError("a metric gave a number that is not finite")
+    content = {name: value for name, value in asdict(estimate).items() if name != "limit"}
+    return content | ({"limit": True} if estimate.limit else {})

@@ -1,0 +1,131 @@
+"""Results: what a finished analysis left behind, for notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hepimg.components import Estimate
+from hepimg.dataset import SPLITS
+from hepimg.errors import DataError, did_you_mean
+from hepimg.store import Cache, read_json
+
+
+def load(folder: str | Path) -> Results:
+    """Open a results folder.
+
+    >>> results = hepimg.load("results/qcd_vs_top")      # doctest: +SKIP
+    >>> results.metrics["tag.auc"]                       # doctest: +SKIP
+    Estimate(value=0.962, error=0.0016, n=12012)
+
+    Raises:
+        DataError: it is no results folder.
+    """
+    return Results(Path(folder))
+
+
+class Results:
+    """One results folder: metrics, histograms, models, and the samples behind them."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "metrics.json").exists():
+            beside = folder.parent.iterdir() if folder.parent.is_dir() else []
+            known = [str(path) for path in beside if (path / "metrics.json").exists()]
+            raise DataError("no metrics.json", where=str(folder), needed=did_you_mean(str(folder), known))
+        self.folder = folder
+
+    @cached_property
+    def metrics(self) -> dict[str, Estimate]:
+        """Numbers by name, such as ``tag.auc`` and ``tag.rejection@0.5``."""
+        return {name: Estimate(**content) for name, content in read_json(self.folder / "metrics.json").items()}
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, seeds, keys, cross-sections."""
+        return dict(read_json(self.folder / "provenance.json"))
+
+    @cached_property
+    def analysis(self) -> dict[str, Any]:
+        """The analysis with every default written out."""
+        return dict(read_json(self.folder / "analysis.json"))
+
+    @property
+    def report(self) -> Path:
+        """The report's HTML file."""
+        return self.folder / "report.html"
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures."""
+        return [figure["name"] for figure in read_json(self.folder / "figures" / "figures.json")]
+
+    def histogram(self, figure: str) -> dict[str, Any]:
+        """The numbers behind a figure."""
+        return dict(self._read(self.folder / "figures", figure, ".json", self.figures))
+
+    def model(self, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A task's state (named arrays) and its description."""
+        from hepimg.states import read_state
+
+        known = [path.name for path in (self.folder / "tasks").iterdir()]
+        description = self._read(self.folder / "tasks" / task, "model", ".json", known, task)
+        return read_state(self.folder / "tasks" / task / "state.safetensors"), dict(description)
+
+    def sample(self, name: str, split: str = "test") -> Any:
+        """The rows of a split of a sample, with the predictions made for them as columns ``task.name``.
+
+        Args:
+            name: of the sample.
+            split: ``train``, ``valid`` or ``test``.
+
+        Raises:
+            DataError: the cache no longer holds them.
+        """
+        import numpy as np
+
+        from hepimg.dataset import Dataset, Part, split_of
+        from hepimg.shards import read_shard
+
+        described = self.provenance["samples"]
+        if name not in described:
+            raise DataError(f"no sample {name!r}", where=str(self.folder), needed=did_you_mean(name, described))
+        cache, left, first, parts = Cache(), described[name]["rows"], 0, []
+        classes = tuple(self.analysis["samples"])
+        for path in sorted(cache.unit("data", described[name]["key"]).folder.glob("*.arrow")):
+            event = read_shard(path, ["event"]).column("event")[:left]
+            fractions = self.analysis["data"]["split"]
+            rows = np.flatnonzero(split_of(event, fractions, self.analysis["seed"]) == SPLITS.index(split))
+            said = {
+                task: cache.unit("predict", keys["predict"].get(name, "-")).folder for task, keys in self._tasks.items()
+            }
+            files = {task: folder / f"{split}-{path.name}" for task, folder in said.items()}
+            joined = tuple((task, file) for task, file in files.items() if file.exists())
+            if len(rows):
+                parts.append(Part(classes.index(name), path, first, rows, joined))
+            first, left = first + len(event), left - len(event)
+            if not left:
+                break
+        if left:
+            raise DataError(
+                f"the cache lacks {left} rows of {name}", where=str(cache.folder), fix="Run the analysis again."
+            )
+        return Dataset(tuple(parts), classes)
+
+    @property
+    def _tasks(self) -> Mapping[str, Any]:
+        return dict(self.provenance["tasks"])
+
+    def _read(self, folder: Path, name: str, suffix: str, known: list[str], asked: str = "") -> Any:
+        path = folder / f"{name}{suffix}"
+        if not path.exists():
+            raise DataError(f"no {asked or name!r}", where=str(self.folder), needed=did_you_mean(asked or name, known))
+        return read_json(path)
+
+    def __repr__(self) -> str:
+        lines = [f"Results({self.folder}): {self.analysis['title']}"]
+        for name, estimate in self.metrics.items():
+            error = f" ± {estimate.error:.2g}" if estimate.error is not None else ""
+            lines.append(f"  {name} {'> ' if estimate.limit else ''}{estimate.value:.4g}{error}")
+        return "\n".join(lines)

@@ -1,0 +1,110 @@
+"""Looking into files: what a shard or a results folder holds, and tables of observables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hepimg.errors import ConfigError, DataError, Problem
+from hepimg.sample import Sample
+from hepimg.shards import read_shard
+from hepimg.store import writing
+
+
+def describe_path(path: Path, rows: int) -> str:
+    """A few lines on a shard or a results folder.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if path.is_dir():
+        from hepimg.results import load
+
+        return repr(load(path))
+    return describe_sample(read_shard(path), rows)
+
+
+def describe_sample(sample: Sample, rows: int) -> str:
+    """Columns, collections and images with units and ranges, then the first rows."""
+    lines = [f"{len(sample)} rows"]
+    for name, values in sample.columns.items():
+        unit = f" [{sample.units[name]}]" if name in sample.units else ""
+        span = f"{values.min():.6g} ... {values.max():.6g}" if len(values) else "empty"
+        lines.append(f"  {name}{unit}: {values.dtype}, {span}")
+    for name, ragged in sample.collections.items():
+        fields = ", ".join(f"{key} [{ragged.units[key]}]" if ragged.units.get(key) else key for key in ragged.fields)
+        mean = ragged.counts.mean() if len(sample) else 0.0
+        lines.append(f"  {name}: {mean:.1f} per row; {fields}")
+    lines += [f"  {name}: {images!r}" for name, images in sample.images.items()]
+    for row in range(min(rows, len(sample))):
+        values_of_row = (f"{name}={values[row]:.6g}" for name, values in sample.columns.items() if values.ndim == 1)
+        lines.append(f"row {row}: {', '.join(values_of_row)}")
+    return "\n".join(lines)
+
+
+def observables_table(file: Path, names: str, out: Path, of: str) -> str:
+    """Write a Parquet table of named observables; one line on what was done.
+
+    Args:
+        file: a shard of jets.
+        names: comma-separated names; a comma inside ``[...]`` belongs to the name.
+        out: the table; columns carry their unit in the field's metadata.
+        of: a collection of particles, or an image.
+
+    Raises:
+        ConfigError: an unknown observable.
+        DataError: the file has no such collection or image.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from hepimg.observables import compute, parse
+
+    wanted = split_names(names)
+    try:
+        units = {name: parse(name).unit for name in wanted}
+    except ValueError as error:
+        raise ConfigError([Problem(0, "", str(error), "--names")]) from error
+    sample = read_shard(file)
+    if of in sample.images:
+        particles = sample.image(of).particles()
+    elif of in sample.collections:
+        particles = sample.collection(of).particles()
+    else:
+        raise DataError(
+            f"no collection or image {of!r}",
+            where=str(file),
+            needed=f"one of {', '.join([*sample.collections, *sample.images])}",
+        )
+    try:
+        table = {"event": sample.column("event"), **compute(wanted, particles)}
+    except ValueError as error:
+        raise ConfigError([Problem(0, "", str(error), "--names")]) from error
+    fields = [
+        pa.field(name, pa.array(values[:0]).type, metadata={"unit": units.get(name, "")})
+        for name, values in table.items()
+    ]
+    with writing(out) as temporary:
+        pq.write_table(
+            pa.table([pa.array(np.asarray(values)) for values in table.values()], schema=pa.schema(fields)), temporary
+        )
+    return (
+        f"{out}: {len(sample)} rows, {', '.join(f'{name} [{unit}]' if unit else name for name, unit in units.items())}"
+    )
+
+
+def split_names(text: str) -> list[str]:
+    """Names at the commas outside brackets.
+
+    >>> split_names("mass,tau21[axes=kt,beta=2]")
+    ['mass', 'tau21[axes=kt,beta=2]']
+    """
+    names, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += letter
+    return [name.strip() for name in names if name.strip()]
