@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -53,7 +54,10 @@ def run(
     """
     from hepimg.pipeline import run as run_analysis
 
-    results = run_analysis(file, out=out, quick=quick, assignments=assignments or (), jobs=jobs, scheduler=scheduler)
+    with _resumable():
+        results = run_analysis(
+            file, out=out, quick=quick, assignments=assignments or (), jobs=jobs, scheduler=scheduler
+        )
     typer.echo(repr(results))
 
 
@@ -124,7 +128,7 @@ def data(
 
     analysis = load_analysis(file, quick=quick, assignments=assignments or ())
     cache = Cache()
-    with Bars() as bars:
+    with _resumable(), Bars() as bars:
         stored = make_data(analysis, cache, bars, jobs or os.cpu_count() or 1, scheduler)
         if verify:
             verify_data(stored, bars)
@@ -208,21 +212,23 @@ def _add_plugin_commands() -> None:
             typer.echo(f"hepimg: commands of plugin {implementation.plugin_name} failed: {error}", err=True)
 
 
-def main() -> Any:
-    """Run the command line; a user's mistake is one message and exit code 2."""
-    import click
-
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C says how to continue."""
     try:
-        _add_plugin_commands()
-        return app(standalone_mode=False)
+        yield
+    except KeyboardInterrupt:
+        typer.echo("hepimg: interrupted; the same command goes on where it stopped", err=True)
+        raise typer.Exit(130) from None
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message and exit code 2."""
+    _add_plugin_commands()
+    try:
+        app()
     except HepimgError as error:
-        print(f"hepimg: {_without_traceback(str(error))}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        print("hepimg: interrupted; the same command goes on where it stopped", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
+        typer.echo(f"hepimg: {_without_traceback(str(error))}", err=True)
         sys.exit(error.exit_code)
 
 

@@ -76,7 +76,7 @@ class Component(BaseModel):
     of the former version are then made again); ``libraries``, distributions whose version changes results too.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
     version: ClassVar[int] = 1

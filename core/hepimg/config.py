@@ -255,11 +255,16 @@ def _explain(fault: Any, model: type[BaseModel]) -> str:
     """A pydantic fault in our words."""
     if fault["type"] == "extra_forbidden":
         for part in fault["loc"][:-1]:
-            annotation = model.model_fields[part].annotation if part in model.model_fields else None
-            model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else model
-        return f"unknown key; {did_you_mean(str(fault['loc'][-1]), model.model_fields)}"
+            inner = _fields(model).get(str(part))
+            model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
+        return f"unknown key; {did_you_mean(str(fault['loc'][-1]), _fields(model))}"
     if fault["type"] == "missing":
         return "missing; it must be given"
     message: str = fault["msg"].removeprefix("Value error, ")
     given = fault["input"]
     return f"{message}; found {given!r}" if not isinstance(given, (dict, list)) else message
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    """What YAML calls the fields of a model, and their types."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}

@@ -115,7 +115,12 @@ class Grid(BaseModel):
         if "shape" in value and min(shape) < 1:
             raise ValueError(f"shape must be positive, found {list(shape)}")
         axes = [
-            {"name": name, "edges": value[name], "bins": bins, "unit": UNITS.get(name, "")}
+            {
+                "name": name,
+                "edges": tuple(value[name]) if isinstance(value[name], list) else value[name],
+                "bins": bins,
+                "unit": UNITS.get(name, ""),
+            }
             for name, bins in zip(names, shape, strict=True)
         ]
         return {"rows": axes[0], "columns": axes[1]}

@@ -110,7 +110,7 @@ class SparseImages:
                 f"an array of shape {dense.shape}",
                 needed=f"(n_images, {len(channels)}, {grid.shape[0]}, {grid.shape[1]})",
             )
-        flat = dense.reshape(len(dense), len(channels), -1)
+        flat = dense.reshape(len(dense), len(channels), grid.size)
         image, cell = np.nonzero(flat.any(axis=1))
         counts = np.bincount(image, minlength=len(dense))
         return cls(grid, tuple(channels), _offsets(counts), cell.astype(np.int32), flat[image, :, cell])
@@ -178,7 +178,7 @@ class SparseImages:
             np.bincount(self.cells, weights=self.values[:, k], minlength=self.grid.size)
             for k in range(len(self.channels))
         ]
-        return np.asarray(np.reshape(totals, (-1, *self.grid.shape)) / max(len(self), 1))
+        return np.asarray(np.reshape(totals, (len(self.channels), *self.grid.shape)) / max(len(self), 1))
 
     def particles(self, channel: str = "pt") -> Particles:
         """The active cells as massless particles at their centres, with y = eta."""

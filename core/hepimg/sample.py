@@ -71,9 +71,7 @@ class Ragged:
         from hepimg.particles import Particles
 
         rapidity = self["y"] if "y" in self else self["eta"]
-        return Particles(
-            self.offsets, self["pt"], rapidity, self["phi"], self.fields.get("mass"), self.fields.get("charge")
-        )
+        return Particles(self.offsets, self["pt"], rapidity, self["phi"], self.fields.get("mass"))
 
     def to_awkward(self) -> ak.Array:
         """Rows x entries, each a record of the fields."""

@@ -19,7 +19,7 @@ def write_state(path: Path, state: State, description: Mapping[str, str] | None 
     """Write named arrays in one piece."""
     from safetensors.numpy import save
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
+    arrays = {name: np.require(array, requirements="C") for name, array in state.items()}
     with writing(path) as temporary:
         temporary.write_bytes(save(arrays, metadata=dict(description or {})))
 

@@ -1,0 +1,68 @@
+"""Particles of a batch of jets, from constituents or from pixels: what kernels and observables take."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Particles:
+    """Particles of ``n_jets`` jets, jet after jet.
+
+    A pixel of a jet image is a massless particle whose y (equal to its eta) and phi are those of the cell's centre.
+
+    Attributes:
+        offsets: jet ``j`` owns the particles ``offsets[j]:offsets[j + 1]``; shape (n_jets + 1,), int64, from 0 to
+            n_particles.
+        pt: transverse momentum in GeV, shape (n_particles,), as all further fields.
+        y: rapidity.
+        phi: azimuth in radians.
+        mass: mass in GeV; None for massless particles.
+    """
+
+    offsets: NDArray[np.int64]
+    pt: Floats
+    y: Floats
+    phi: Floats
+    mass: Floats | None = None
+
+    def __post_init__(self) -> None:
+        """Check the shapes.
+
+        Raises:
+            ValueError: offsets are empty or do not end at the number of particles, or lengths differ.
+        """
+        if self.offsets.ndim != 1 or len(self.offsets) == 0 or self.offsets[0] != 0:
+            raise ValueError("offsets of particles must be one-dimensional and start with 0")
+        for field in fields(self)[1:]:
+            values = getattr(self, field.name)
+            if values is not None and values.shape != (self.offsets[-1],):
+                raise ValueError(f"{field.name} has shape {values.shape}, the offsets ask for ({self.offsets[-1]},)")
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Particles in each jet, shape (n_jets,)."""
+        return np.diff(self.offsets)
+
+    def __getitem__(self, rows: slice | NDArray[Any]) -> "Particles":
+        """The jets of a slice (a view where the step is 1), of an array of row numbers, or of a mask."""
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            start, stop, _ = rows.indices(len(self))
+            offsets = self.offsets[start : max(start, stop) + 1]
+            return self._take(slice(int(offsets[0]), int(offsets[-1])), offsets - offsets[0])
+        chosen = np.arange(len(self))[rows]
+        counts = self.counts[chosen]
+        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+        entries = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], counts)
+        return self._take(entries, offsets)
+
+    def _take(self, entries: slice | NDArray[np.int64], offsets: NDArray[np.int64]) -> "Particles":
+        mass = None if self.mass is None else self.mass[entries]
+        return Particles(offsets, self.pt[entries], self.y[entries], self.phi[entries], mass)

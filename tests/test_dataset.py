@@ -1,0 +1,123 @@
+"""Dataset: batches, splits, and random steps that belong to rows."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from rows import make_sample
+
+from hepimg import Dataset, Sample, Step
+from hepimg.components import Column, Port, Ports
+from hepimg.dataset import Part, split_of
+from hepimg.random import derive_seed, uniform
+from hepimg.shards import write_shard
+
+
+class Mark(Step):
+    """Writes a random number for each row."""
+
+    name: ClassVar[str] = "mark"
+
+    def writes(self, ports: Ports) -> list[Port]:
+        return [Column("mark")]
+
+    @property
+    def is_random(self) -> bool:
+        return True
+
+    def apply(self, sample: Sample, seed: int | None) -> Sample:
+        assert seed is not None
+        return sample.with_columns(mark=uniform(sample.column("row"), seed))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    parts = []
+    for sample in (0, 1):
+        for shard in range(3):
+            path = tmp_path / f"{sample}-{shard}.arrow"
+            write_shard(path, make_sample(20, seed=shard, first_event=20 * shard))
+            parts.append(Part(sample, path, 20 * shard, np.arange(0, 20, 2)))
+    return Dataset(tuple(parts), ("qcd", "top"), (Mark(),), seed=5)
+
+
+def test_rows_know_their_sample_and_number(dataset: Dataset) -> None:
+    rows = dataset.load()
+    assert len(rows) == len(dataset) == 60
+    assert rows.is_from("top").sum() == 30
+    assert len(np.unique(rows.column("row"))) == 60
+    assert rows.column("row")[:3].tolist() == [0, 2, 4]
+
+
+def test_an_epoch_has_every_row_at_most_once_in_a_new_order(dataset: Dataset) -> None:
+    first = np.concatenate([batch.column("row") for batch in dataset.batches(10, seed=1, epoch=0)])
+    second = np.concatenate([batch.column("row") for batch in dataset.batches(10, seed=1, epoch=1)])
+    again = np.concatenate([batch.column("row") for batch in dataset.batches(10, seed=1, epoch=0)])
+    assert sorted(first) == sorted(second) == sorted(dataset.load().column("row"))
+    assert (first == again).all()
+    assert (first != second).any()
+
+
+def test_windows_smaller_than_the_data_lose_nothing(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hepimg.dataset.WINDOW", 20)
+    rows = np.concatenate([batch.column("row") for batch in dataset.batches(6, seed=1, epoch=0)])
+    assert sorted(rows) == sorted(dataset.load().column("row"))
+    assert len(list(dataset.batches(7, seed=1, epoch=0))) == dataset.n_batches(7) == 8
+
+
+def test_batches_can_start_in_the_middle(dataset: Dataset) -> None:
+    whole = [batch.column("row").tolist() for batch in dataset.batches(10, seed=1, epoch=3)]
+    rest = [batch.column("row").tolist() for batch in dataset.batches(10, seed=1, epoch=3, start=4)]
+    assert rest == whole[4:]
+
+
+def test_fewer_rows_than_a_batch_are_one_batch(dataset: Dataset) -> None:
+    assert [len(batch) for batch in dataset.batches(256, seed=1, epoch=0)] == [60]
+
+
+def test_random_steps_belong_to_the_row_and_epoch(dataset: Dataset) -> None:
+    def marks(size: int, epoch: int) -> dict[int, float]:
+        batches = list(dataset.batches(size, seed=1, epoch=epoch))
+        return {int(r): float(m) for b in batches for r, m in zip(b.column("row"), b.column("mark"), strict=True)}
+
+    assert marks(10, 0) == marks(60, 0)
+    assert marks(10, 0) != marks(10, 1)
+    assert "mark" not in dataset.load().columns
+
+
+def test_loading_keeps_what_is_asked_for(dataset: Dataset) -> None:
+    rows = dataset.load(["mass"], limit=7)
+    assert len(rows) == 7
+    assert set(rows.columns) == {"event", "weight", "sample", "row", "mass"}
+
+
+def test_a_split_goes_by_event_alone() -> None:
+    event = np.repeat(np.arange(20_000), 2)
+    split = split_of(event, (0.7, 0.1, 0.2), seed=3)
+    assert (split[::2] == split[1::2]).all()
+    shares = np.bincount(split) / len(split)
+    np.testing.assert_allclose(shares, [0.7, 0.1, 0.2], atol=0.015)
+    shuffled = np.random.default_rng(0).permutation(len(event))
+    assert (split_of(event[shuffled], (0.7, 0.1, 0.2), seed=3) == split[shuffled]).all()
+
+
+def test_an_empty_split_is_never_chosen() -> None:
+    assert set(split_of(np.arange(1000), (0.5, 0.0, 0.5), seed=1)) == {0, 2}
+    assert set(split_of(np.arange(1000), (1.0, 0.0, 0.0), seed=1)) == {0}
+
+
+def test_uniform_numbers_are_uniform_and_keyed() -> None:
+    rows = np.arange(100_000)
+    numbers = uniform(rows, 7, "angle")
+    assert abs(numbers.mean() - 0.5) < 5 * (1 / 12 / len(rows)) ** 0.5
+    assert np.abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 0.015
+    assert np.abs(np.corrcoef(numbers, uniform(rows, 7, "flip"))[0, 1]) < 0.015
+    counts = np.bincount((numbers * 20).astype(int))
+    assert ((counts - 5000) ** 2 / 5000).sum() < 45
+    np.testing.assert_array_equal(uniform(rows[500:], 7, "angle"), numbers[500:])
+
+
+def test_seeds_do_not_run_together() -> None:
+    assert derive_seed(1, 23) != derive_seed(12, 3)
+    assert 0 <= derive_seed("a") < 2**63
