@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.errors import DataError
-from hepimg.sample import Ragged, Sample
+from hepimg.sample import Sample
 
 LIMITS = {"y": 25.0, "eta": 25.0, "phi": 10.0, "pt": 1e6, "energy": 1e7}
 """The largest believable absolute values: pT and energy in GeV, angles in radians (|phi| beyond 10 means degrees)."""
@@ -28,16 +28,21 @@ def check_sample(sample: Sample, where: str = "") -> Sample:
         DataError: a NaN, an infinity, a negative energy, or an absurd coordinate; the message names the first.
     """
     for name, values in sample.columns.items():
-        _check(name, values, lambda entry: f"row {entry}", where)
+        _check(name, values, partial(_row, sample), where)
     for collection, ragged in sample.collections.items():
         for name, values in ragged.fields.items():
-            _check(name, values, partial(_place_in, collection, ragged), where)
+            _check(name, values, partial(_entry, sample, collection), where)
     return sample
 
 
-def _place_in(collection: str, ragged: Ragged, entry: int) -> str:
-    row = int(np.searchsorted(ragged.offsets, entry, side="right")) - 1
-    return f"row {row}, {collection}[{entry - ragged.offsets[row]}]"
+def _row(sample: Sample, row: int) -> str:
+    return f"row {row} (event {sample.column('event')[row]})"
+
+
+def _entry(sample: Sample, collection: str, entry: int) -> str:
+    offsets = sample.collection(collection).offsets
+    row = int(np.searchsorted(offsets, entry, side="right")) - 1
+    return f"{_row(sample, row)}, {collection}[{entry - offsets[row]}]"
 
 
 def _check(name: str, values: NDArray[Any], place: Callable[[int], str], where: str) -> None:
@@ -52,7 +57,11 @@ def _check(name: str, values: NDArray[Any], place: Callable[[int], str], where: 
         return
     entry = int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
     value = float(values[entry].flat[0] if values.ndim > 1 else values[entry])
-    rules = ["finite"] + ["not negative"] * (name in NOT_NEGATIVE) + [f"at most {limit:g} in size"] * bool(np.isfinite(limit))
+    rules = (
+        ["finite"]
+        + ["not negative"] * (name in NOT_NEGATIVE)
+        + [f"at most {limit:g} in size"] * bool(np.isfinite(limit))
+    )
     raise DataError(
         f"{name} = {value:g}",
         where=", ".join(part for part in (where, place(entry)) if part),

@@ -1,0 +1,127 @@
+"""The table of numbers: a row for each task, a column for each metric, and what may be called the best."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+from hepimg.components import Estimate
+from hepimg.figures import rounded
+from hepimg.report.content import split_name
+
+HIGHER_IS_BETTER = ("auc", "rejection")
+"""Metrics whose best value is set in bold; of others the report does not know which way is better."""
+
+Rows = Mapping[str, Mapping[str, Estimate]]
+"""Row -> metric -> number."""
+
+
+def arrange(metrics: Mapping[str, Estimate]) -> dict[str, dict[str, Estimate]]:
+    """Numbers by row and metric, in their order."""
+    rows: dict[str, dict[str, Estimate]] = {}
+    for name, number in metrics.items():
+        row, metric = split_name(name)
+        rows.setdefault(row, {})[metric] = number
+    return rows
+
+
+def is_seed(row: str) -> bool:
+    """Whether a row is one seed among several: ``tag[seed=2]``."""
+    return bool(re.search(r"[\[,]seed=\d+\]", row))
+
+
+def metric_table(rows: Rows, first: str = "") -> str:
+    """An HTML table of the rows, the best of each column in bold.
+
+    Args:
+        rows: numbers by row and metric.
+        first: heading of the first column.
+    """
+    columns = sorted(dict.fromkeys(metric for row in rows.values() for metric in row), key=_order)
+    best = {metric: best_row(rows, metric) for metric in columns}
+    lines = [
+        f"<tr><th scope='col'>{escape(first)}</th>{''.join(f'<th scope=col>{heading(m)}</th>' for m in columns)}</tr>"
+    ]
+    for name, row in rows.items():
+        cells = [_cell(row.get(metric), best[metric] == name) for metric in columns]
+        lines.append(f"<tr><th scope='row'>{escape(name)}</th>{''.join(cells)}</tr>")
+    head, body = lines[0], "".join(lines[1:])
+    return f"<div class='wide'><table class='numbers'><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+
+
+def heading(metric: str) -> str:
+    """What stands above a column: ``rejection@0.5`` as 1/ε_B at ε_S = 0.5."""
+    kind, at, point = metric.partition("@")
+    if kind == "auc":
+        return "AUC" + (f" {escape(at + point)}" if at else "")
+    if kind == "rejection" and at:
+        return f"1/ε<sub>B</sub> at ε<sub>S</sub> = {escape(point)}"
+    if kind.startswith("auc_minus_"):
+        return f"AUC − AUC({escape(kind.removeprefix('auc_minus_'))})"
+    return escape(kind.replace("_", " ")) + (f" ({escape(point)})" if at else "")
+
+
+def _order(metric: str) -> tuple[int, str, float]:
+    """Areas first, then differences, then rejections by descending efficiency, then the rest as they come by name."""
+    kind, _, point = metric.partition("@")
+    rank = 0 if kind == "auc" else 2 if kind == "rejection" else 1 if kind.startswith("auc_minus_") else 3
+    try:
+        return rank, kind, -float(point)
+    except ValueError:
+        return rank, kind, 0.0
+
+
+def _cell(number: Estimate | None, best: bool) -> str:
+    if number is None:
+        return "<td></td>"
+    return f"<td>{f'<strong>{written(number)}</strong>' if best else written(number)}</td>"
+
+
+def written(number: Estimate) -> str:
+    """A number with its error, or a limit, as HTML."""
+    if number.limit:
+        return f"&gt; {number.value:.3g}" if number.value < 1000 else f"&gt; {number.value:.0f}"
+    return escape(rounded(number.value, number.error)).replace("-", "−")
+
+
+def best_row(rows: Rows, metric: str) -> str | None:
+    """The row that is better than every other by more than the error of their difference; None: there is none.
+
+    The error is the paired one where ``<metric>_minus_<other>`` was measured, else that of independent numbers.  A
+    limit is never compared from above: how good it is, is not known.
+    """
+    if metric.partition("@")[0] not in HIGHER_IS_BETTER:
+        return None
+    known = {name: row[metric] for name, row in rows.items() if metric in row and not math.isnan(row[metric].value)}
+    if len(known) < 2:
+        return None
+    best = max(known, key=lambda name: known[name].value)
+    others = [name for name in known if name != best]
+    clear = all(_is_better(rows, metric, best, other) for other in others)
+    return best if clear else None
+
+
+def _is_better(rows: Rows, metric: str, best: str, other: str) -> bool:
+    first, second = rows[best][metric], rows[other][metric]
+    if second.limit:
+        return False
+    paired = rows[best].get(f"{metric}_minus_{other}") or rows[other].get(f"{metric}_minus_{best}")
+    if paired is not None and paired.error is not None:
+        return abs(paired.value) > paired.error
+    if (first.error is None and not first.limit) or second.error is None:
+        return False
+    return first.value - second.value > math.hypot(first.error or 0.0, second.error)
+
+
+def definitions(entries: Iterable[tuple[str, str]]) -> str:
+    """An HTML list of names and texts; the texts are HTML already."""
+    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{text}</dd>' for name, text in entries)}</dl>"
+
+
+def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """An HTML table; its cells are HTML already, its headings plain."""
+    head = "".join(f"<th scope='col'>{escape(column)}</th>" for column in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"

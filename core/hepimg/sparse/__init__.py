@@ -1,0 +1,24 @@
+"""Sparse networks: convolutions that compute on active cells only, and equal dense ones read there."""
+
+from hepimg.sparse.backbones import ResidualBlock, SparseClassifier, SparseResNet
+from hepimg.sparse.conv import Expand2d, InverseConv2d, SparseConv2d, SubmanifoldConv2d
+from hepimg.sparse.engines import use_engine
+from hepimg.sparse.layers import BatchNorm, GlobalPool, PerSite, Pool2d, Prune
+from hepimg.sparse.tensor import SparseTensor
+
+__all__ = [
+    "BatchNorm",
+    "Expand2d",
+    "GlobalPool",
+    "InverseConv2d",
+    "PerSite",
+    "Pool2d",
+    "Prune",
+    "ResidualBlock",
+    "SparseClassifier",
+    "SparseConv2d",
+    "SparseResNet",
+    "SparseTensor",
+    "SubmanifoldConv2d",
+    "use_engine",
+]

@@ -1,0 +1,69 @@
+"""The contract of a component's class and options."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from hepimg.components import Component, Metric, Source, Step, Task
+from hepimg.testing.promises import require
+
+REQUIRED: Mapping[type[Component], tuple[str, ...]] = {
+    Source: ("writes", "batches"),
+    Step: ("writes", "apply"),
+    Task: ("writes", "fit", "predict"),
+    Metric: ("evaluate",),
+}
+"""The methods that a component of each kind must write itself."""
+
+
+def check_component(component: type[Component]) -> None:
+    """Check a component's class: it is frozen, strict, described, named, versioned, and found by worker processes.
+
+    Example::
+
+        check_component(Smear)
+    """
+    name: str = getattr(component, "name", "")
+    require(bool(name), component.__qualname__, 'it has no name; write name: ClassVar[str] = "..." in it')
+    require(bool(re.fullmatch(r"[a-z][a-z0-9_]*", name)), name, "a name is made of a-z, 0-9 and _")
+    kinds = [kind for kind in REQUIRED if issubclass(component, kind)]
+    require(len(kinds) == 1, name, "a component is a Source, a Step, a Task or a Metric")
+    for method in REQUIRED[kinds[0]]:
+        require(getattr(component, method) is not getattr(kinds[0], method), name, f"it has no method {method}")
+    require(type(component.version) is int and component.version > 0, name, "version is a positive whole number")
+    require(all(isinstance(library, str) for library in component.libraries), name, "libraries are names")
+    require(bool(component.__doc__), name, "it has no docstring")
+    _check_model(component, name)
+    require(pickle.loads(pickle.dumps(component)) is component, name, "a worker process would find another class")
+    if not any(field.is_required() for field in component.model_fields.values()):
+        check_options(component())
+
+
+def check_options(component: Component) -> None:
+    """Options survive the way through a file: results are kept under them."""
+    text = component.model_dump_json()
+    again = type(component).model_validate_json(text, strict=True)
+    require(again == component, component.name, f"options come back from JSON as {again!r}")
+
+
+def _check_model(model: type[BaseModel], who: str) -> None:
+    """Frozen, strict and described, down to the models in its fields."""
+    require(model.model_config.get("frozen") is True, who, f"{model.__name__} is not frozen")
+    require(model.model_config.get("extra") == "forbid", who, f"{model.__name__} takes unknown options")
+    for name, field in model.model_fields.items():
+        for inner in _models_in(field.annotation):
+            if not inner.__module__.startswith("hepimg."):
+                _check_model(inner, who)
+        require(bool(field.description), who, f"Field(description=...) of {model.__name__}.{name} is missing")
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]

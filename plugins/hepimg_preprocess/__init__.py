@@ -1,0 +1,20 @@
+"""Steps on jets: moves of particles and cells, pixelation, pooling, and maps of cell values."""
+
+from __future__ import annotations
+
+from hepimg.components import Step
+from hepimg.hooks import hookimpl
+
+
+@hookimpl
+def hepimg_steps() -> list[type[Step]]:
+    """Moves of a jet's content, then images of it, then maps of images."""
+    from hepimg_preprocess.center import Center
+    from hepimg_preprocess.flip import Flip
+    from hepimg_preprocess.pixelate import Pixelate
+    from hepimg_preprocess.regrid import Crop, Pool
+    from hepimg_preprocess.rotate import Rotate
+    from hepimg_preprocess.translate import Translate
+    from hepimg_preprocess.values import Normalise, Power
+
+    return [Center, Rotate, Flip, Translate, Pixelate, Pool, Crop, Normalise, Power]

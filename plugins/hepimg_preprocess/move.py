@@ -1,0 +1,88 @@
+"""What steps that move a jet's content have in common: they act on particles or on the cells of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from hepimg.components import Collection, Field, Grid, Image, Port, Ports, Step
+from hepimg_preprocess.ports import collection_port, image_port
+
+if TYPE_CHECKING:
+    from hepimg.images import SparseImages
+    from hepimg.sample import Ragged, Sample
+
+CONSTITUENTS = "constituents"
+
+
+class Move(Step):
+    """Moves particles (``collection``) or active cells (``image``)."""
+
+    collection: str | None = Field(
+        None, description="particles to move; default: constituents, where no image is given"
+    )
+    image: str | None = Field(
+        None, description="image whose cells to move, by whole cells; moving the particles first loses nothing"
+    )
+
+    @model_validator(mode="after")
+    def _check_target(self) -> Move:
+        if self.collection is not None and self.image is not None:
+            raise ValueError("give a collection or an image, not both")
+        return self
+
+    def reads(self) -> Sequence[Port]:
+        """The particles or the image."""
+        if self.image is not None:
+            return (Image(self.image),)
+        return (Collection(self.collection or CONSTITUENTS, {"pt": "GeV", "y": "", "phi": "rad"}),)
+
+    def writes(self, ports: Ports) -> Sequence[Port]:
+        """The same, replaced."""
+        if self.image is None:
+            return (collection_port(ports, self.collection or CONSTITUENTS),)
+        port, grid = image_port(ports, self.image)
+        self.check_grid(grid)
+        return (port,)
+
+    def apply(self, sample: Sample, seed: int | None) -> Sample:
+        """The moved sample; a random step without a seed rests."""
+        if self.is_random and seed is None:
+            return sample
+        if self.image is not None:
+            return sample.with_images(**{self.image: self.move_cells(sample.image(self.image), sample, seed)})
+        name = self.collection or CONSTITUENTS
+        particles = sample.collection(name)
+        y, phi = self.move_particles(particles, sample, seed)
+        return sample.with_collection(name, particles.with_fields(y=y, phi=phi))
+
+    def check_grid(self, grid: Grid) -> None:
+        """Raise ValueError where the cells of a grid cannot be moved so."""
+        raise NotImplementedError
+
+    def move_particles(self, particles: Ragged, sample: Sample, seed: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(n,) new y and phi of all particles."""
+        raise NotImplementedError
+
+    def move_cells(self, images: SparseImages, sample: Sample, seed: int | None) -> SparseImages:
+        """The images with their cells moved."""
+        raise NotImplementedError
+
+
+def draw(sample: Sample, seed: int | None, what: str) -> NDArray[np.float64]:
+    """(n_rows,) random numbers in [0, 1) that depend on the row, the seed and ``what`` is drawn."""
+    from hepimg.random import uniform
+
+    return uniform(sample.column("row"), seed or 0, what)
+
+
+def as_particles(images: SparseImages) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """(n_active,) pT, y and phi of active cells: the first channel, and coordinates from the middle of the grid."""
+    grid = images.grid
+    y, phi = grid.centres(images.cells)
+    middle = [(axis.edges[0] + axis.edges[-1]) / 2 for axis in (grid.rows, grid.columns)]
+    return images.values[:, 0], y - middle[0], phi - middle[1]

@@ -1,0 +1,79 @@
+"""The step ``rotate``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepimg.components import Field, Grid
+from hepimg_preprocess.move import Move, as_particles, draw
+
+if TYPE_CHECKING:
+    from hepimg.images import SparseImages
+    from hepimg.sample import Ragged, Sample
+
+
+class Rotate(Move):
+    """Rotate each jet about the origin of (y, phi), or each image about its middle; center first.
+
+    pT and the distances to the origin stay as they are; masses change a little, since the plane stands for a cylinder.
+    """
+
+    name: ClassVar[str] = "rotate"
+
+    angle: float | Literal["random", "principal_axis"] = Field(
+        "random",
+        description="degrees from y towards phi; or random, uniform over the circle; or principal_axis: the longer "
+        "axis of the pT pattern (first channel of an image) comes to lie along y, its harder far side at positive y",
+    )
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the angle is drawn."""
+        return self.angle == "random"
+
+    def check_grid(self, grid: Grid) -> None:
+        """Cells must be of one size, and none the neighbour of one on the other side."""
+        if not (grid.rows.is_regular and grid.columns.is_regular):
+            raise ValueError(f"an image with cells of several sizes cannot be rotated: {grid}")
+        if any(grid.periodic):
+            raise ValueError(f"an image that closes on itself cannot be rotated: {grid}")
+
+    def move_particles(self, particles: Ragged, sample: Sample, seed: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(n,) rotated y and phi."""
+        from hepimg.kernels.particle_transform import rotate
+
+        offsets, y, phi = particles.offsets, particles["y"], particles["phi"]
+        return rotate(offsets, y, phi, self._angles(offsets, particles["pt"], y, phi, sample, seed))
+
+    def move_cells(self, images: SparseImages, sample: Sample, seed: int | None) -> SparseImages:
+        """Images whose cells landed on the nearest cell."""
+        from hepimg.images import SparseImages
+        from hepimg.kernels.image_transform import rotate_cells
+
+        grid, offsets, cells = images.grid, images.offsets, images.cells
+        angles = self._angles(offsets, *as_particles(images), sample, seed)
+        height, width = ((axis.edges[-1] - axis.edges[0]) / axis.size for axis in (grid.rows, grid.columns))
+        rotated = rotate_cells(offsets, cells, images.values, grid.shape, angles, width / height)
+        return SparseImages(grid, images.channels, *rotated)
+
+    def _angles(
+        self,
+        offsets: NDArray[np.int64],
+        pt: NDArray[Any],
+        y: NDArray[Any],
+        phi: NDArray[Any],
+        sample: Sample,
+        seed: int | None,
+    ) -> NDArray[np.float64]:
+        """(n_rows,) angles in radians."""
+        from hepimg.kernels.particle_transform import principal_angle
+
+        if self.angle == "random":
+            return 2 * math.pi * draw(sample, seed, "angle")
+        if self.angle == "principal_axis":
+            return -principal_angle(offsets, pt, y, phi)
+        return np.full(len(sample), math.radians(self.angle))

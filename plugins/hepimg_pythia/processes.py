@@ -1,0 +1,61 @@
+"""The processes that have a name: what each is, and the lines that tell Pythia."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ProcessName = Literal[
+    "dijet", "quark_dijet", "gluon_dijet", "ttbar_hadronic", "ww_hadronic", "zz_hadronic", "zh_bb", "photon_jet"
+]
+
+QUARKS = "1 2 3 4 5"
+NEUTRINOS = "12 14 16"
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process: one sentence about it, and its lines."""
+
+    description: str
+    lines: tuple[str, ...]
+
+
+def _decays(particle: int, to: str) -> tuple[str, str]:
+    return f"{particle}:onMode = off", f"{particle}:onIfAny = {to}"
+
+
+PROCESSES: dict[ProcessName, Process] = {
+    "dijet": Process(
+        "All 2 -> 2 QCD scatterings with light and heavy quarks.",
+        ("HardQCD:all = on",),
+    ),
+    "quark_dijet": Process(
+        "QCD scatterings into two light quarks or antiquarks; flavours other than u, d, s come only from the proton.",
+        ("HardQCD:gg2qqbar = on", "HardQCD:qq2qq = on", "HardQCD:qqbar2qqbarNew = on"),
+    ),
+    "gluon_dijet": Process(
+        "QCD scatterings into two gluons.",
+        ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on"),
+    ),
+    "ttbar_hadronic": Process(
+        "Top pairs by QCD, both W decaying to quarks.",
+        ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_decays(24, QUARKS)),
+    ),
+    "ww_hadronic": Process(
+        "W pairs, both decaying to quarks.",
+        ("WeakDoubleBoson:ffbar2WW = on", *_decays(24, QUARKS)),
+    ),
+    "zz_hadronic": Process(
+        "Z pairs without the virtual photon, both decaying to quarks.",
+        ("WeakDoubleBoson:ffbar2gmZgmZ = on", "WeakZ0:gmZmode = 2", *_decays(23, QUARKS)),
+    ),
+    "zh_bb": Process(
+        "A Higgs boson decaying to b quarks beside a Z decaying to neutrinos, so that the Higgs jet stands alone.",
+        ("HiggsSM:ffbar2HZ = on", "25:onMode = off", "25:onIfMatch = 5 -5", *_decays(23, NEUTRINOS)),
+    ),
+    "photon_jet": Process(
+        "A prompt photon beside a quark or a gluon; the photon is among the particles.",
+        ("PromptPhoton:qg2qgamma = on", "PromptPhoton:qqbar2ggamma = on"),
+    ),
+}
