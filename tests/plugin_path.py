@@ -1,4 +1,4 @@
-"""Plugins for tests: installed by a few files on the path, without pip; and the command line in a process of its own."""
+"""Plugins for tests, installed by a few files on the path, without pip; and the command line in its own process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def install(folder: Path, name: str, points: Mapping[str, str], version: str = "
 
 
 def install_toys(folder: Path) -> str:
-    """Install the toy plugins; what must be on the path: ``monkeypatch.setenv("PYTHONPATH", install_toys(tmp_path))``."""
+    """Install the toy plugins; returns what must be on the path: ``command(..., path=install_toys(tmp_path))``."""
     project = tomllib.loads((TOYS / "pyproject.toml").read_text())["project"]
     install(folder, project["name"], project["entry-points"]["hepimg"], project["version"])
     return os.pathsep.join(map(str, (folder, TOYS)))

@@ -5,13 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from rows import make_sample
 
 from hepimg import Dataset, Sample, Step
 from hepimg.components import Column, Port, Ports
 from hepimg.dataset import Part, split_of
 from hepimg.random import derive_seed, uniform
 from hepimg.shards import write_shard
+from rows import make_sample
 
 
 class Mark(Step):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rows import make_sample
 
 from hepimg import DataError, Sample
 from hepimg.shards import checksum, read_shard, write_shard
+from rows import make_sample
 
 
 @pytest.mark.parametrize("n", [0, 1, 7])

@@ -115,7 +115,12 @@ def same_state(a: nn.Module, b: nn.Module) -> bool:
     return list(first) == list(second) and all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def test_training_gives_the_same_bytes_twice_and_learns(tmp_path: Path) -> None:
+def test_training_gives_the_same_bytes_twice_and_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLURM_NTASKS", "4")  # a batch system is none of its business
+    monkeypatch.setenv("SLURM_JOB_NAME", "job")
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
     first = train(tmp_path, tmp_path / "a")
@@ -125,6 +130,8 @@ def test_training_gives_the_same_bytes_twice_and_learns(tmp_path: Path) -> None:
     assert same_state(first, second)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert not first.training
+    assert capfd.readouterr() == ("", "")
+    assert not list(tmp_path.glob("lightning*"))
     assert sorted(contents(tmp_path / "a")) == [CHECKPOINT, LOG]
     assert not same_state(first, train(tmp_path, tmp_path / "c", seed=2))
     losses = [float(row["valid_loss"]) for row in log_of(tmp_path / "a")]

@@ -228,12 +228,13 @@ class Task(Component):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its statistical error and the number of rows behind it; ``limit``: it is only a lower limit."""
+    """A number, its statistical error, the number of rows behind it; ``limit``: it is only a lower limit."""
 
     value: float
     error: float | None = None
     n: int | None = None
     limit: bool = False
+    unit: str = ""
 
 
 @dataclass(frozen=True)

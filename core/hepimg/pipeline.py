@@ -185,7 +185,10 @@ def _evaluate(learner: Learner, entry: MetricEntry) -> Evaluation:
 
 
 def over_seeds(analysis: Analysis, numbers: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    """Mean and spread (standard deviation) of each number over the seeds of its task; n counts the seeds."""
+    """Mean and spread (standard deviation) of each number over the seeds of its task; n counts the seeds.
+
+    Where one of the numbers is only a limit, so is the summary: the lowest of them.
+    """
     members: dict[str, list[str]] = {}
     for entry in analysis.tasks.values():
         members.setdefault(entry.group, []).append(entry.name)
@@ -197,8 +200,11 @@ def over_seeds(analysis: Analysis, numbers: Mapping[str, Estimate]) -> dict[str,
         for number in [number.removeprefix(first) for number in numbers if number.startswith(first)]:
             found = [numbers[f"{name}.{number}"] for name in names if f"{name}.{number}" in numbers]
             values = np.array([estimate.value for estimate in found])
-            limit = any(estimate.limit for estimate in found)
-            summary[f"{group}.{number}"] = Estimate(float(values.mean()), float(values.std(ddof=1)), len(values), limit)
+            if any(estimate.limit for estimate in found):
+                summary[f"{group}.{number}"] = Estimate(float(values.min()), None, len(values), True, found[0].unit)
+            else:
+                mean, spread = float(values.mean()), float(values.std(ddof=1))
+                summary[f"{group}.{number}"] = Estimate(mean, spread, len(values), unit=found[0].unit)
     return summary
 
 
@@ -209,11 +215,11 @@ def _write(
 
     write_json(folder / "metrics.json", {name: _as_json(numbers[name]) for name in sorted(numbers)})
     write_json(folder / "provenance.json", provenance(learner))
-    write_figures([figure for _, figure in figures], folder / "figures")
+    write_figures([figure for _, figure in figures], folder / "figures", [metric for metric, _ in figures])
 
 
 def _as_json(estimate: Estimate) -> dict[str, Any]:
     if not math.isfinite(estimate.value):
         raise DataError("a metric gave a number that is not finite")
-    content = {name: value for name, value in asdict(estimate).items() if name != "limit"}
-    return content | ({"limit": True} if estimate.limit else {})
+    content = asdict(estimate)
+    return {name: content[name] for name in content if content[name] or name not in ("limit", "unit")}

@@ -104,17 +104,26 @@ def test_replicas_draw_whole_events_within_each_class():
     assert not np.array_equal(draws, list(resamples(classes, event, 400, 4)))
 
 
-def test_bootstrap_error_is_the_spread_of_independent_samples():
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_bootstrap_errors_are_the_spreads_of_independent_samples(spread):
     random = np.random.default_rng(0)
-    kind = np.arange(400) % 2
-    areas = []
+    signal = np.arange(400) % 2 == 1
+
+    def draw() -> tuple[np.ndarray, np.ndarray]:
+        return random.normal(size=400) + signal, np.exp(spread * random.normal(size=400))
+
+    areas, rejections = [], []
     for _ in range(300):
-        score = random.normal(size=400) + kind
-        areas.append(Ranking(score, kind == 1).passing(np.ones(400)).auc)
-    rows = toy(400, **{"good.score": random.normal(size=400) + kind})
-    estimate = Roc(scores=["good.score"], signal="top").evaluate(rows, 1).numbers["good.auc"]
-    assert estimate.error == pytest.approx(np.std(areas), rel=0.25)
-    assert estimate.n == 400
+        score, weights = draw()
+        passing = Ranking(score, signal).passing(weights)
+        areas.append(passing.auc)
+        rejections.append(1 / passing.background[passing.cuts(np.array([0.8]))][0])
+    score, weights = draw()
+    rows = toy(400, **{"good.score": score, "weight": weights})
+    numbers = Roc(scores=["good.score"], signal="top", efficiencies=[0.8]).evaluate(rows, 1).numbers
+    assert numbers["good.auc"].error == pytest.approx(np.std(areas), rel=0.3)
+    assert numbers["good.rejection@0.8"].error == pytest.approx(np.std(rejections), rel=0.4)
+    assert numbers["good.auc"].n == 400
 
 
 def test_differences_are_paired_and_against_the_last_score():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +14,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from hepimg.components import Image, Run
+from hepimg.components import Image
 from hepimg.dataset import Dataset, Part
 from hepimg.errors import DataError
 from hepimg.grid import Grid
 from hepimg.images import PT, Channel, SparseImages
 from hepimg.sample import Ragged, Sample
 from hepimg.shards import write_shard
+from hepimg.testing import check_component, check_task, make_run, toy_jets
+from hepimg_preprocess.center import Center
 from hepimg_preprocess.pixelate import Pixelate
 from hepimg_tagging import hepimg_tasks
 from hepimg_tagging.pixels import PixelFeatures
@@ -44,16 +45,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-class NoBar:
-    def start(self, label: str, total: int | None, unit: str = "") -> None: ...
-    def advance(self, amount: int = 1, note: str = "") -> None: ...
-    def stop(self) -> None: ...
-
-
-def make_run(folder: Path) -> Run:
-    return Run(1, 1, "cpu", folder, logging.getLogger("test"), NoBar())
 
 
 def jets(prongs: int, rows: int, seed: int) -> Sample:
@@ -210,3 +201,10 @@ def test_positions_that_were_added_up_are_noticed() -> None:
         PixelFeatures.measured(image_of([5.0, 0.6, 0.1], 11 * 20 + 7, channels))
     with pytest.raises(DataError, match="all images are empty"):
         PixelFeatures.measured(SparseImages.empty(3, GRID))
+
+
+def test_the_tagger_keeps_the_contract() -> None:
+    check_component(Tagging)
+    jets = {"one": toy_jets(100), "two": toy_jets(100, prongs=2)}
+    images = {name: PIXELATE.apply(Center().apply(sample, None), None) for name, sample in jets.items()}
+    check_task(TASK.model_copy(update={"signal": "two"}), images)

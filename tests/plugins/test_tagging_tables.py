@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,27 +10,17 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import log_loss
 
-from hepimg.components import Run
 from hepimg.dataset import Dataset, Part
 from hepimg.errors import DataError
 from hepimg.observables import compute
 from hepimg.sample import Ragged, Sample
 from hepimg.shards import write_shard
+from hepimg.testing import check_component, check_task, make_run, toy_jets
 from hepimg_tagging.fisher import Fisher
 from hepimg_tagging.table import OnObservables
 from hepimg_tagging.trees import Trees
 
 COLUMNS = ("a", "b", "c")
-
-
-class NoBar:
-    def start(self, label: str, total: int | None, unit: str = "") -> None: ...
-    def advance(self, amount: int = 1, note: str = "") -> None: ...
-    def stop(self) -> None: ...
-
-
-def make_run(folder: Path) -> Run:
-    return Run(1, 1, "cpu", folder, logging.getLogger("test"), NoBar())
 
 
 def make_sample(signal: bool, rows: int, seed: int) -> Sample:
@@ -165,3 +154,10 @@ def test_what_cannot_be_learned_is_said(tmp_path: Path, kind: type[OnObservables
         make(kind, columns=["a", "a"])
     with pytest.raises(ValidationError, match="give observables, columns"):
         make(kind, columns=[])
+
+
+@pytest.mark.parametrize("kind", [Trees, Fisher])
+def test_taggers_on_observables_keep_the_contract(kind: type[OnObservables]) -> None:
+    check_component(kind)
+    jets = {"one": toy_jets(200), "two": toy_jets(200, prongs=2)}
+    check_task(kind.model_validate({"signal": "two", "columns": ["eta"]}), jets)

@@ -14,7 +14,6 @@ from hepimg.kernels.threads import compiled
 
 TWO_PI = 2 * math.pi
 MAX_AXES = 4
-BLOCK = 16
 MAX_RAPIDITY = 1e5
 """Stands for the rapidity of a momentum along the beam."""
 
@@ -33,12 +32,7 @@ def kt_axes(winner_takes_all: bool, n: int, y: Array, phi: Array, pt: Array, mas
         mass: mass, shape (n,).
         axes: filled with y and phi of pseudojet k when m are left at ``axes[m - 1, k]``, shape (4, 4, 2).
     """
-    # Loops over pseudojets run to a multiple of BLOCK, over places at infinity: so the processor foresees their end.
-    size = _rounded_up(n)
-    place_y, place_phi = np.full(size, math.inf), np.zeros(size)
-    place_y[:n] = y
-    place_phi[:n] = phi
-    momenta, hardness = np.empty((n, 4)), pt * pt
+    place_y, place_phi, momenta, hardness = y.copy(), phi.copy(), np.empty((n, 4)), pt * pt
     for i in range(n):
         if winner_takes_all:
             momenta[i, 0] = pt[i]
@@ -49,7 +43,7 @@ def kt_axes(winner_takes_all: bool, n: int, y: Array, phi: Array, pt: Array, mas
         momenta[i, 2] = pt[i] * math.sin(phi[i])
         momenta[i, 3] = half_mt * (boost - 1 / boost)
     nearest = np.empty(n, dtype=np.int64)
-    gaps, measures, row = np.empty(n), np.full(size, math.inf), np.empty(size)
+    gaps, measures, row = np.empty(n), np.empty(n), np.empty(n)
     measure_bits, row_bits = measures.view(np.int64), row.view(np.int64)
     for i in range(n):
         _find_nearest(i, n, place_y, place_phi, row, row_bits, nearest, gaps)
@@ -63,7 +57,7 @@ def kt_axes(winner_takes_all: bool, n: int, y: Array, phi: Array, pt: Array, mas
                 axes[left - 1, k, 1] = place_phi[k]
         if left == 1:
             break
-        best = _smallest(measure_bits, _rounded_up(left))
+        best = _smallest(measure_bits, left)
         kept, gone = min(best, nearest[best]), max(best, nearest[best])
         if winner_takes_all:
             _merge_to_harder(kept, gone, place_y, place_phi, momenta, hardness)
@@ -75,13 +69,7 @@ def kt_axes(winner_takes_all: bool, n: int, y: Array, phi: Array, pt: Array, mas
         gaps[gone], nearest[gone], measures[gone] = gaps[left], nearest[left], measures[left]
         for component in range(4):
             momenta[gone, component] = momenta[left, component]
-        place_y[left] = measures[left] = math.inf
         _update_nearest(kept, gone, left, place_y, place_phi, hardness, row, row_bits, nearest, gaps, measures)
-
-
-@compiled
-def _rounded_up(n: int) -> int:
-    return (n + BLOCK - 1) // BLOCK * BLOCK
 
 
 @compiled
@@ -93,7 +81,7 @@ def _smallest(bits: Array, n: int) -> int:
     this place a wrong guess of the processor costs more than the comparisons.
     """
     smallest = bits[0]
-    for i in range(n):
+    for i in range(1, n):
         smallest = min(smallest, bits[i])
     position = n
     for i in range(n):
@@ -106,8 +94,8 @@ def _find_nearest(
     i: int, n: int, place_y: Array, place_phi: Array, row: Array, row_bits: Array, nearest: Array, gaps: Array
 ) -> None:
     """The nearest neighbour of ``i``; ``row`` receives all squared distances."""
-    y, phi, size = place_y[i], place_phi[i], _rounded_up(n)
-    for j in range(size):
+    y, phi = place_y[i], place_phi[i]
+    for j in range(n):
         dphi = abs(place_phi[j] - phi)
         dphi = min(dphi, TWO_PI - dphi)
         dy = place_y[j] - y
@@ -115,11 +103,11 @@ def _find_nearest(
     row[i] = math.inf
     # as in _smallest, which the compiler does not vectorise when it is called from here
     smallest = row_bits[0]
-    for j in range(size):
+    for j in range(1, n):
         smallest = min(smallest, row_bits[j])
-    position = size
-    for j in range(size):
-        position = min(position, j if row_bits[j] == smallest else size)
+    position = n
+    for j in range(n):
+        position = min(position, j if row_bits[j] == smallest else n)
     nearest[i], gaps[i] = position, row[position]
 
 

@@ -83,7 +83,8 @@ def written(number: Estimate) -> str:
     """A number with its error, or a limit, as HTML."""
     if number.limit:
         return f"&gt; {number.value:.3g}" if number.value < 1000 else f"&gt; {number.value:.0f}"
-    return escape(rounded(number.value, number.error)).replace("-", "−")
+    unit = f" {escape(number.unit)}" if number.unit else ""
+    return escape(rounded(number.value, number.error)).replace("-", "−") + unit
 
 
 def best_row(rows: Rows, metric: str) -> str | None:

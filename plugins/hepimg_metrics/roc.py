@@ -1,0 +1,189 @@
+"""The metric ``roc``: how well scores separate a signal from backgrounds, with paired bootstrap errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from hepimg.components import Column, Estimate, Evaluation, Figure, Metric
+from hepimg.errors import DataError, did_you_mean
+from hepimg.sample import Sample
+from hepimg_metrics.bootstrap import resamples
+from hepimg_metrics.ranking import Floats, Ranking
+
+CURVE = np.linspace(0.005, 1.0, 200)
+"""Signal efficiencies at which curves are drawn."""
+
+RULE_OF_THREE = 3.0
+"""With no row passing, a Poisson mean above -ln(0.05) = 3.0 is excluded at 95 % confidence level."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score, evaluated on the test rows and on every replica.
+
+    Args:
+        task: how its numbers are called: the task, for a prediction ``score``, else the whole prediction.
+        group: the task without its seed; curves of one group are drawn as one.
+        auc: the area under the curve.
+        auc_replicas: (replicas,) the same for each replica.
+        background: (points,) background efficiency at each signal efficiency.
+        background_replicas: (replicas, points).
+        background_rows: (points,) background rows that pass.
+    """
+
+    task: str
+    group: str
+    auc: float
+    auc_replicas: Floats
+    background: Floats
+    background_replicas: Floats
+    background_rows: NDArray[np.int64]
+
+
+class Roc(Metric):
+    """Area under the ROC curve and background rejection of scores, their paired differences, and the curves.
+
+    Rejection is 1 / eps_B at the tightest cut whose signal efficiency eps_S reaches the one asked for.  Its error is
+    1 / eps_B times the relative bootstrap error of eps_B.  Where no background row passes, a lower limit at 95 %
+    confidence level stands instead: a third of the (effective) number of background rows.
+    """
+
+    name: ClassVar[str] = "roc"
+
+    scores: list[str] = Field(description="predictions, high for signal: task.score ...", min_length=1)
+    signal: str = Field(description="sample that is signal")
+    background: list[str] = Field([], description="samples that are background; none: all others")
+    efficiencies: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+        [0.3, 0.5], description="signal efficiencies at which the rejection is given"
+    )
+    replicas: int = Field(200, ge=2, description="bootstrap replicas")
+    against: str = Field("", description="task that the others' areas are compared with; empty: that of the last score")
+
+    @field_validator("scores")
+    @classmethod
+    def _once_each(cls, scores: list[str]) -> list[str]:
+        if len(set(scores)) < len(scores):
+            raise ValueError(f"a score is named twice: {scores}")
+        return scores
+
+    def reads(self) -> Sequence[Column]:
+        """The scores."""
+        return [Column(score) for score in self.scores]
+
+    def samples(self) -> Sequence[str]:
+        """Signal and backgrounds."""
+        return [self.signal, *self.background]
+
+    def evaluate(self, test: Sample, seed: int) -> Evaluation:
+        """Numbers ``<task>.auc``, ``<task>.rejection@<eps_S>``, ``<task>.auc_minus_<other>``; three kinds of figure."""
+        rows = self._rows(test)
+        scores = list(self._evaluate(rows, seed))
+        numbers: dict[str, Estimate] = {}
+        for score in scores:
+            numbers |= self._numbers(score, rows)
+        numbers |= self._differences(scores, len(rows))
+        return Evaluation(numbers, self._figures(rows, scores))
+
+    def _rows(self, test: Sample) -> Sample:
+        """The test rows of signal and backgrounds."""
+        backgrounds = self.background or [name for name in test.classes if name != self.signal]
+        wanted = test.is_from(self.signal)
+        for name in backgrounds:
+            wanted = wanted | test.is_from(name)
+        rows = test[np.flatnonzero(wanted)]
+        is_signal = rows.is_from(self.signal)
+        for name, chosen in ((self.signal, is_signal), (" + ".join(backgrounds) or "background", ~is_signal)):
+            if not rows.column("weight")[chosen].sum() > 0:
+                raise DataError(
+                    f"no test rows of {name}",
+                    where="metric roc",
+                    needed="weights with a positive sum",
+                    fix="Raise data.rows.",
+                )
+        for score in self.scores:
+            if not np.isfinite(rows.column(score)).all():
+                missing = int(np.sum(~np.isfinite(rows.column(score))))
+                raise DataError(f"{score} is not finite for {missing} of {len(rows)} test rows", where="metric roc")
+        return rows
+
+    def _evaluate(self, rows: Sample, seed: int) -> Iterator[Score]:
+        """Every score on the same replicas."""
+        is_signal, weight = rows.is_from(self.signal), rows.column("weight").astype(np.float64)
+        points = np.concatenate([self.efficiencies, CURVE])
+        rankings = [Ranking(rows.column(name).astype(np.float64), is_signal) for name in self.scores]
+        auc = np.zeros((len(rankings), self.replicas))
+        background = np.zeros((len(rankings), self.replicas, len(points)))
+        draws = resamples(is_signal.astype(np.int64), rows.column("event"), self.replicas, seed)
+        for replica, drawn in enumerate(draws):
+            for k, ranking in enumerate(rankings):
+                passing = ranking.passing(drawn * weight)
+                auc[k, replica] = passing.auc
+                background[k, replica] = passing.background[passing.cuts(points)]
+        for k, ranking in enumerate(rankings):
+            passing = ranking.passing(weight)
+            cuts = passing.cuts(points)
+            yield Score(
+                task=self.scores[k].removesuffix(".score"),
+                group=without_seed(self.scores[k].removesuffix(".score")),
+                auc=passing.auc,
+                auc_replicas=auc[k],
+                background=passing.background[cuts],
+                background_replicas=background[k],
+                background_rows=ranking.background_rows(cuts),
+            )
+
+    def _numbers(self, score: Score, rows: Sample) -> dict[str, Estimate]:
+        """Area and rejections of one score."""
+        n = len(rows)
+        numbers = {f"{score.task}.auc": Estimate(score.auc, float(score.auc_replicas.std(ddof=1)), n)}
+        weight = rows.column("weight")[~rows.is_from(self.signal)].astype(np.float64)
+        for point, efficiency in enumerate(self.efficiencies):
+            name = f"{score.task}.rejection@{efficiency:g}"
+            background = float(score.background[point])
+            if score.background_rows[point] == 0 or background <= 0:
+                effective = weight.sum() ** 2 / (weight**2).sum()
+                numbers[name] = Estimate(float(effective / RULE_OF_THREE), None, n, limit=True)
+            else:
+                error = float(score.background_replicas[:, point].std(ddof=1)) / background**2
+                numbers[name] = Estimate(1 / background, error, n)
+        return numbers
+
+    def _differences(self, scores: Sequence[Score], n: int) -> dict[str, Estimate]:
+        """Area of each score minus the mean area over the seeds of the task that it is compared with."""
+        groups = {score.group for score in scores}
+        other = self.against or scores[-1].group
+        if other not in groups:
+            raise DataError(f"against: no task {other!r}", where="metric roc", needed=did_you_mean(other, groups))
+        auc = np.mean([score.auc for score in scores if score.group == other])
+        replicas = np.mean([score.auc_replicas for score in scores if score.group == other], axis=0)
+        # A dot outside brackets ends the task's part of a name.
+        label = re.sub(r"\.(?![^\[]*\])", "_", other)
+        return {
+            f"{score.task}.auc_minus_{label}": Estimate(
+                float(score.auc - auc), float((score.auc_replicas - replicas).std(ddof=1)), n
+            )
+            for score in scores
+            if score.group != other
+        }
+
+    def _figures(self, rows: Sample, scores: Sequence[Score]) -> list[Figure]:
+        from hepimg_metrics.roc_figures import Average, draw_rejection, draw_scores, draw_significance
+
+        groups = dict.fromkeys(score.group for score in scores)
+        points = slice(len(self.efficiencies), None)
+        averages = [Average.of([s for s in scores if s.group == group], points) for group in groups]
+        figures = [draw_rejection(averages, self.signal, CURVE), draw_significance(averages, self.signal, CURVE)]
+        first = {without_seed(name.removesuffix(".score")): name for name in reversed(self.scores)}
+        return figures + [draw_scores(group, first[group], rows) for group in groups]
+
+
+def without_seed(task: str) -> str:
+    """``tag[strength=10,seed=2]`` without its seed: ``tag[strength=10]``."""
+    return re.sub(r",?seed=\d+", "", task).replace("[,", "[").replace("[]", "")

@@ -1,0 +1,33 @@
+"""Compiling ahead of time touches every kernel."""
+
+import importlib
+import pkgutil
+
+import numba
+import pytest
+
+from hepimg import kernels
+from hepimg.kernels.warm import compile_kernels
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled without the JIT")
+def test_every_kernel_is_compiled_in_at_most_two_forms():
+    compile_kernels()
+    compiled = {}
+    for module in pkgutil.iter_modules(kernels.__path__, "hepimg.kernels."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, numba.core.registry.CPUDispatcher):
+                compiled[name] = len(value.signatures)
+    assert len(compiled) > 8
+    called_by_others = {"cell_of", "kt_axes", "_smallest", "_find_nearest", "_update_nearest", "_difference"}
+    called_by_others |= {
+        "_merge_to_harder",
+        "_add_momenta",
+        "_distances",
+        "_add_triples",
+        "_power",
+        "_assign",
+        "_minimise",
+    }
+    assert {name for name, forms in compiled.items() if forms == 0} <= called_by_others
+    assert max(compiled.values()) <= 2

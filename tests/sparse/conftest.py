@@ -1,0 +1,51 @@
+"""Random sparse tensors, and control of the number of threads."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from hepimg.sparse import SparseTensor
+
+MakeTensor = Callable[..., SparseTensor]
+
+
+@pytest.fixture
+def make_tensor() -> MakeTensor:
+    """A function that makes images with random active cells; image 1, where there is one, is empty."""
+
+    def make(
+        batch_size: int = 3,
+        shape: tuple[int, int] = (6, 7),
+        channels: int = 4,
+        periodic: tuple[bool, bool] = (False, False),
+        occupancy: float = 0.3,
+        dtype: torch.dtype = torch.float64,
+        seed: int = 0,
+    ) -> SparseTensor:
+        random = torch.Generator().manual_seed(seed)
+        active = torch.rand(batch_size, *shape, generator=random) < occupancy
+        active[1:2] = False
+        sites = active.nonzero()
+        features = torch.randn(len(sites), channels, generator=random, dtype=dtype)
+        return SparseTensor(features, sites, shape, batch_size, periodic)
+
+    return make
+
+
+@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Run a test with this many threads in torch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Run a test with one thread in torch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

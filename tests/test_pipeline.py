@@ -1,0 +1,143 @@
+"""The whole way of an analysis on toy jets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plugin_path import command, install_toys
+from toy_analysis import write_toy_analysis
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run: toys.yaml, cache, results."""
+    folder = tmp_path_factory.mktemp("toys")
+    path = install_toys(folder / "plugins")
+    analysis = write_toy_analysis(folder)
+    done = command("run", analysis, "--out", folder / "results", path=path, cache=folder / "cache")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def again(folder: Path, *arguments: str | Path, cache: str = "cache") -> tuple[int, str, str]:
+    path = f"{folder / 'plugins'}:{Path(__file__).parent / 'toys'}"
+    done = command(*arguments, path=path, cache=folder / cache)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_everything_is_left_behind(finished: Path) -> None:
+    results = finished / "results"
+    for name in ("report.html", "metrics.json", "analysis.json", "provenance.json", "timing.json", "log.txt"):
+        assert (results / name).exists(), name
+    for task in ("tag", "trees", "stack"):
+        assert (results / "tasks" / task / "state.safetensors").exists()
+        assert json.loads((results / "tasks" / task / "model.json").read_text())["classes"] == ["one", "two"]
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert metrics["stack.auc"]["n"] == metrics["tag.auc"]["n"]
+    assert 0.5 < metrics["trees.auc"]["value"] <= 1.0
+    assert not any("second" in name for name in metrics)
+
+
+def test_a_finished_run_is_reused(finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (finished / "cache").rglob("*.arrow")}
+    code, _, errors = again(finished, "run", finished / "toys.yaml", "--out", finished / "again")
+    assert code == 0, errors
+    assert {path: path.stat().st_mtime_ns for path in (finished / "cache").rglob("*.arrow")} == before
+    assert "data one" not in errors
+    assert (finished / "again" / "metrics.json").read_bytes() == (finished / "results" / "metrics.json").read_bytes()
+
+
+def test_any_number_of_workers_makes_the_same_data(finished: Path) -> None:
+    sums = []
+    for jobs in ("1", "2"):
+        code, output, errors = again(finished, "data", finished / "toys.yaml", "--jobs", jobs, cache=f"jobs{jobs}")
+        assert code == 0, errors
+        sums.append([line for line in output.splitlines() if "checksum" in line])
+    assert sums[0] == sums[1]
+    assert len(sums[0]) == 2
+
+
+def test_more_rows_go_on_where_fewer_ended(finished: Path) -> None:
+    code, _, errors = again(finished, "data", finished / "toys.yaml", "--set", "data.rows=250", cache="growing")
+    assert code == 0, errors
+    first = {path: path.read_bytes() for path in (finished / "growing").rglob("*.arrow")}
+    code, output, errors = again(finished, "data", finished / "toys.yaml", cache="growing")
+    assert code == 0, errors
+    assert all(path.read_bytes() == content for path, content in first.items())
+    assert "one: 600 rows, 3 shards" in output
+    _, whole, _ = again(finished, "data", finished / "toys.yaml")
+    assert [line for line in output.splitlines() if "checksum" in line] == [
+        line for line in whole.splitlines() if "checksum" in line
+    ]
+
+
+def test_results_are_opened_from_a_notebook(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hepimg
+
+    monkeypatch.setenv("HEPIMG_CACHE", str(finished / "cache"))
+    results = hepimg.load(finished / "results")
+    assert "tag.auc" in results.metrics
+    rows = results.sample("two").load()
+    scores = rows.column("stack.score")
+    other = results.sample("one").load()
+    signal, background = scores, other.column("stack.score")
+    auc = (signal[:, None] > background).mean() + 0.5 * (signal[:, None] == background).mean()
+    np.testing.assert_allclose(auc, results.metrics["stack.auc"].value, atol=1e-12)
+    state, description = results.model("tag")
+    assert state
+    assert description["task"]["name"] == "tagging"
+    assert "roc-two" in results.figures
+    assert results.histogram("roc-two")
+    with pytest.raises(hepimg.DataError, match="did you mean 'two'"):
+        results.sample("tow")
+
+
+def test_show_and_observables_read_a_shard(finished: Path, tmp_path: Path) -> None:
+    shard = next((finished / "cache" / "data").rglob("*.arrow"))
+    code, output, _ = again(finished, "show", shard)
+    assert code == 0
+    assert "constituents" in output
+    assert "[GeV]" in output
+    table = tmp_path / "t.parquet"
+    code, output, errors = again(
+        finished, "observables", shard, "--names", "mass,tau21[axes=kt,beta=2],c2", "--out", table
+    )
+    assert code == 0, errors
+    import pyarrow.parquet as pq
+
+    read = pq.read_table(table)
+    assert read.column_names == ["event", "mass", "tau21[axes=kt,beta=2]", "c2"]
+    assert read.schema.field("mass").metadata == {b"unit": b"GeV"}
+    assert np.isfinite(read["c2"].to_numpy()).all()
+    code, _, errors = again(finished, "observables", shard, "--names", "mas", "--out", table)
+    assert code == 2
+    assert "mass" in errors
+
+
+def test_a_dask_cluster_makes_the_same_data(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hepimg.config
+    from hepimg.generate import make_data
+    from hepimg.progress import Bars
+    from hepimg.provenance import describe_sample
+    from hepimg.registry import Registry
+    from hepimg.store import Cache
+
+    distributed = pytest.importorskip("distributed")
+    from plugin_path import TOYS, points_in
+
+    monkeypatch.syspath_prepend(str(TOYS))
+    from importlib.metadata import entry_points
+
+    registry = Registry([*entry_points(group="hepimg"), *points_in(finished / "plugins")])
+    analysis = hepimg.config.load_analysis(finished / "toys.yaml", registry=registry)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        stored = make_data(analysis, Cache(finished / "dask"), Bars(), 1, cluster.scheduler_address)
+    whole = make_data(analysis, Cache(finished / "cache"), Bars(), 1)
+    assert [describe_sample(s)["checksum"] for s in stored.values()] == [
+        describe_sample(s)["checksum"] for s in whole.values()
+    ]
