@@ -356,7 +356,7 @@ def test_toy_jets_are_the_sums_of_their_constituents(prongs: int) -> None:
         some = particles.take(slice(k, k + 1))
         pt, y, phi, mass = (some[name].astype(float) for name in ("pt", "y", "phi", "mass"))
         mt = np.hypot(pt, mass)
-        total = vector.array(
+        total: Any = vector.array(
             {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": mt * np.sinh(y), "E": mt * np.cosh(y)}
         ).sum()
         for name, value in (("pt", total.pt), ("mass", total.mass), ("eta", total.eta), ("phi", total.phi)):

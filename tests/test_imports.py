@@ -31,7 +31,8 @@ ANALYSIS = Path(__file__).parents[1] / "analyses" / "qcd_vs_top.yaml"
 def test_no_slow_library_is_imported(arguments: list[str]) -> None:
     program = (
         "import sys, json, atexit\n"
-        "atexit.register(lambda: print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})), file=sys.stderr))\n"
+        "names = lambda: sorted({name.split('.')[0] for name in sys.modules})\n"
+        "atexit.register(lambda: print(json.dumps(names()), file=sys.stderr))\n"
         f"sys.argv = ['hepimg', *{arguments!r}]\n"
         "from hepimg.cli import main\n"
         "main()\n"

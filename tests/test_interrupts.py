@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from plugin_path import install_toys
 from toy_analysis import write_toy_analysis
 
@@ -56,8 +57,7 @@ def rehearse(tmp_path: Path, kills: int) -> int:
         folder = tmp_path / f"chain{chains}"
         done += kill_until_done(analysis, path, folder, kills - done, longest, seed=chains)
         assert (folder / "results" / "metrics.json").read_bytes() == expected
-        leftovers = [file for file in (folder / "cache").rglob("*.tmp")]
-        assert not leftovers
+        assert not list((folder / "cache").rglob("*.tmp"))
         chains += 1
     return chains
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from plugin_path import command, install_toys
 from toy_analysis import write_toy_analysis
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -30,7 +31,8 @@ HOOK = "from hepimg.hooks import hookimpl\n@hookimpl\ndef {signature}: return {r
 BROKEN = {
     "absent": ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
     "syntax": ("def f(:\n", "SyntaxError"),
-    "exits": ("raise ValueError('sorry')", "ValueError: sorry"),
+    "raises": ("raise ValueError('sorry')", "ValueError: sorry"),
+    "quits": ("raise SystemExit(3)", "SystemExit: 3"),
     "misspelt": (HOOK.format(signature="hepimg_task()", result="[]"), "unknown hook 'hepimg_task'; did you mean"),
     "arguments": (HOOK.format(signature="hepimg_after_task(nam)", result="None"), "PluginValidationError"),
     "rubbish": (HOOK.format(signature="hepimg_steps()", result="['smear']"), "'smear', which is no subclass of Step"),
@@ -113,7 +115,5 @@ def test_observers_of_all_plugins_are_called(folder: Path) -> None:
         install_module(folder, f"sees_{name}", f"seen = []\n{source}")
     registry = Registry(points_in(folder))  # type: ignore[arg-type]
     registry.hook.hepimg_after_task(name="tag", task=None, outputs={"w": 1})
-    import plugin_sees_one
-    import plugin_sees_two
-
-    assert plugin_sees_one.seen == plugin_sees_two.seen == [("tag", ["w"])]
+    seen = [import_module(f"plugin_sees_{name}").seen for name in ("one", "two")]
+    assert seen == [[("tag", ["w"])]] * 2

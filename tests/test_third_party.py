@@ -101,6 +101,29 @@ def test_plugins_are_listed_with_what_is_wrong(path: str, tmp_path: Path) -> Non
     assert re.search(r"commands of plugin noisy .*failed: no commands", listed.stderr)
 
 
+def test_a_failure_with_brackets_is_shown_as_it_is(tmp_path: Path) -> None:
+    install_module(tmp_path, "brackets", "raise ValueError('[type=missing] of [/bold]')")
+    listed = command("plugins", path=str(tmp_path), cache=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    assert "failed: ValueError: [type=missing] of [/bold]" in listed.stdout
+
+
+def test_a_plugin_cannot_replace_a_command(tmp_path: Path) -> None:
+    source = """
+import typer
+from hepimg.hooks import hookimpl
+
+@hookimpl
+def hepimg_commands():
+    return [("check", typer.Typer())]
+"""
+    install_module(tmp_path, "thief", source)
+    helped = command("check", "--help", path=str(tmp_path), cache=tmp_path)
+    assert helped.returncode == 0
+    assert "Check an analysis file" in helped.stdout
+    assert re.search("plugin thief .*check", helped.stderr)
+
+
 def test_an_analysis_with_it_is_checked(path: str, analysis: Path, tmp_path: Path) -> None:
     checked = command("check", analysis, path=path, cache=tmp_path)
     assert checked.returncode == 0, checked.stderr

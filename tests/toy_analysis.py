@@ -15,9 +15,17 @@ samples:
 preprocess:
   - center
   - {step: rotate, angle: random}
-  - {step: pixelate, grid: {eta: [-0.8, 0.8], phi: [-0.8, 0.8], shape: [16, 16]}, channels: [pt, count, y, phi], into: image}
+  - step: pixelate
+    grid: {eta: [-0.8, 0.8], phi: [-0.8, 0.8], shape: [16, 16]}
+    channels: [pt, count, y, phi]
+    into: image
 tasks:
-  tag: {task: tagging, image: image, signal: two, test_draws: 2, network: {widths: [8, 12], blocks: [1, 1]}, fit: {epochs: 4, batch_size: 64}}
+  tag:
+    task: tagging
+    signal: two
+    test_draws: 2
+    network: {widths: [8, 12], blocks: [1, 1]}
+    fit: {epochs: 4, batch_size: 64}
   trees: {task: trees, signal: two, observables: [mass, pt, tau1, tau2, n_active]}
   stack: {task: fisher, signal: two, observables: [mass], columns: [tag.score, trees.score]}
 evaluate:

@@ -79,6 +79,7 @@ def plugins() -> None:
     """List the installed plugins, what they offer, and what is wrong with them."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from hepimg.registry import load_registry
 
@@ -89,12 +90,12 @@ def plugins() -> None:
         table.add_row(
             plugin.name,
             f"{plugin.distribution} {plugin.version}",
-            f"failed: {plugin.failure}" if plugin.failure else offers,
+            Text(f"failed: {plugin.failure}" if plugin.failure else offers),
         )
     console = Console()
     console.print(table)
     for line in registry.collisions():
-        console.print(f"collision: {line}", style="bold red", highlight=False)
+        console.print(f"collision: {line}", style="bold red", highlight=False, markup=False)
 
 
 @app.command()
@@ -203,11 +204,17 @@ def _add_plugin_commands() -> None:
     """Commands of plugins; one that fails is reported and left out."""
     from hepimg.registry import load_registry
 
+    taken = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands} | {
+        "cache"
+    }
     for implementation in load_registry().hook.hepimg_commands.get_hookimpls():
         try:
             offers = cast("Iterable[tuple[str, typer.Typer]]", implementation.function())
             for name, command in offers:
+                if name in taken:
+                    raise ValueError(f"there is a command {name!r} already")
                 app.add_typer(command, name=name)
+                taken.add(name)
         except Exception as error:  # a plugin must never take the command line down
             typer.echo(f"hepimg: commands of plugin {implementation.plugin_name} failed: {error}", err=True)
 

@@ -149,7 +149,9 @@ class Step(Component):
 
         Args:
             sample: rows; never changed.
-            seed: for ``hepimg.random.uniform(sample.column("row"), seed)``; None where a random step rests.
+            seed: for ``hepimg.random.uniform(sample.column("row"), seed)`` in a jet step, or ``column("event")`` in an
+                event step, which has no rows yet; None where a random jet step rests: it must then still write what it
+                promised.
         """
         raise NotImplementedError
 

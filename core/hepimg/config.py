@@ -100,7 +100,7 @@ class _Builder:
         groups: dict[str, list[str]] = {}
         for training in analysis.tasks.values():
             groups.setdefault(training.group, []).append(training.name)
-        analysis.evaluate = tuple(self.metrics(options.evaluate, groups, set(names)))
+        analysis.evaluate = tuple(self.metrics(options.evaluate, groups, _real(names)))
         if not self.problems:
             from hepimg.flow import check_flow
 
@@ -197,8 +197,8 @@ class _Builder:
             if task is None:
                 return []
             for sample in task.samples():
-                if sample not in names:
-                    self.complain(place, f"no sample {sample!r}; {did_you_mean(sample, names)}")
+                if names.get(sample) != (sample,):
+                    self.complain(place, f"no sample {sample!r}; {did_you_mean(sample, _real(names))}")
             labels = [f"{key.rsplit('.', 1)[-1]}={value}" for key, value in chosen.items()]
             for seed in range(1, common.seeds + 1):
                 label = [*labels, f"seed={seed}"] if common.seeds > 1 else labels
@@ -232,6 +232,11 @@ class _Builder:
                     if sample not in samples:
                         self.complain(("evaluate", k), f"no sample {sample!r}; {did_you_mean(sample, samples)}")
                 yield MetricEntry(metric, ("evaluate", k))
+
+
+def _real(names: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """The names that stand for themselves, not for a mixture."""
+    return {name for name, parts in names.items() if parts == (name,)}
 
 
 def _expand(value: Any, variants: Mapping[str, list[str]]) -> Any:

@@ -133,8 +133,7 @@ class Dataset:
         """Run the steps; ``key`` seeds the random ones, None: they rest."""
         for number, step in enumerate(self.steps):
             seed = None if key is None or not step.is_random else derive_seed(self.seed, number, *key)
-            if seed is not None or not step.is_random:
-                sample = step.apply(sample, seed)
+            sample = step.apply(sample, seed)
         return sample
 
     def _windows(self, seed: int) -> Iterator[tuple[int, ...]]:

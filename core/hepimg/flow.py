@@ -11,7 +11,11 @@ from hepimg.components import Collection, Column, Component, Image, Port, Ports,
 from hepimg.errors import Problem, did_you_mean
 from hepimg.yaml_lines import Place
 
-BASE: tuple[Port, ...] = (Column("event"), Column("weight"), Column("sample"), Column("row"))
+STORED: tuple[Port, ...] = (Column("event"), Column("weight"))
+"""What every row has where it is made."""
+
+READ: tuple[Port, ...] = (*STORED, Column("sample"), Column("row"))
+"""What every row has where it is read: which sample it is from, and a number of its own."""
 
 
 def by_name(ports: Iterable[Port]) -> dict[str, Port]:
@@ -53,7 +57,7 @@ def needed_steps(steps: Sequence[Step], wanted: Iterable[Port], ports: Ports) ->
     written = []
     for step in steps:
         written.append({port.name for port in step.writes(ports)})
-        ports = {**ports, **by_name(step.writes(ports))}
+        ports = after(step, ports)
     names = {port.name for port in wanted}
     kept: list[Step] = []
     for step, outputs in zip(reversed(steps), reversed(written), strict=True):
@@ -65,11 +69,35 @@ def needed_steps(steps: Sequence[Step], wanted: Iterable[Port], ports: Ports) ->
 
 def sample_ports(entry: SampleEntry) -> dict[str, Port]:
     """What the stored rows of a sample come with."""
-    ports = by_name([*BASE, *entry.source.writes()])
+    ports = by_name([*STORED, *entry.source.writes()])
     for step in entry.steps:
-        written = by_name(step.writes(ports))
-        ports = by_name([*BASE, *written.values()]) if step.rows_in != step.rows_out else {**ports, **written}
+        ports = after(step, ports)
+    return by_name([*READ, *ports.values()])
+
+
+def known_ports(analysis: Analysis) -> dict[str, Port]:
+    """What there is to read after preprocessing, with the predictions of all tasks."""
+    ports = sample_ports(next(iter(analysis.samples.values())))
+    for step in analysis.preprocess:
+        ports = after(step, ports)
+    for entry in in_order(analysis):
+        ports |= predicted(entry, ports)
     return ports
+
+
+def predicted(entry: TaskEntry, ports: Ports) -> dict[str, Port]:
+    """What a task predicts, under the names that others read."""
+    return by_name(replace(port, name=f"{entry.name}.{port.name}") for port in entry.task.writes(ports))
+
+
+def after(step: Step, ports: Ports) -> dict[str, Port]:
+    """What is there after a step.
+
+    Raises:
+        ValueError: the step's options do not fit what is there before it.
+    """
+    written = by_name(step.writes(ports))
+    return by_name([*STORED, *written.values()]) if step.rows_in != step.rows_out else {**ports, **written}
 
 
 class _Check:
@@ -100,25 +128,26 @@ class _Check:
                 if model not in analysis.tasks:
                     self.complain(entry.place, f"no task {model!r}; {did_you_mean(model, analysis.tasks)}")
             if not self.problems:
-                written = self.written(entry.task.writes(ports), entry.place)
-                ports = {**ports, **by_name(replace(port, name=f"{entry.name}.{port.name}") for port in written)}
+                self.judge(entry.task.writes(ports), entry.place)
+                ports |= predicted(entry, ports)
         for metric in analysis.evaluate:
             self.read(metric.metric, ports, metric.place)
         return self.problems
 
-    def written(self, ports: Sequence[Port], place: Place) -> Sequence[Port]:
+    def judge(self, ports: Sequence[Port], place: Place) -> None:
         for port in ports:
             if isinstance(port, Collection) or "." in port.name:
                 self.complain(place, f"a task predicts columns and images with plain names, not {port.name!r}")
-        return ports
 
     def sample(self, entry: SampleEntry) -> dict[str, Port]:
         """What the jets of a sample come with after preprocessing."""
         kind = entry.source.rows_out
-        ports: dict[str, Port] = by_name([*BASE, *entry.source.writes()])
+        ports: dict[str, Port] = by_name([*STORED, *entry.source.writes()])
         stages: list[tuple[Place, Step]] = [(("data", "steps", k), step) for k, step in enumerate(entry.steps)]
         stages += [(("preprocess", k), step) for k, step in enumerate(self.analysis.preprocess)]
-        for place, step in stages:
+        for number, (place, step) in enumerate(stages):
+            if number == len(entry.steps):
+                ports = by_name([*READ, *ports.values()])
             if step.rows_in != kind:
                 before = (
                     "after a step that makes jets, such as cluster" if kind == "event" else "before the jets are made"
@@ -130,13 +159,12 @@ class _Check:
             if not self.read(step, ports, place):
                 return ports
             try:
-                written = by_name(step.writes(ports))
+                ports = after(step, ports)
             except ValueError as error:
                 self.complain(place, str(error))
                 return ports
-            ports = by_name([*BASE, *written.values()]) if step.rows_in != step.rows_out else {**ports, **written}
             kind = step.rows_out
-        return ports
+        return by_name([*READ, *ports.values()])
 
     def read(self, component: Component, ports: Ports, place: Place) -> bool:
         """Whether all that a component reads is there, as it needs it."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 UNITS = {"eta": "", "y": "", "phi": "rad"}
 CIRCLE = 2 * math.pi
@@ -26,6 +26,11 @@ class Axis(BaseModel):
     edges: tuple[float, ...] = Field(description="cell edges, ascending; for a regular axis: low, high", min_length=2)
     bins: int = Field(0, ge=0, description="number of cells of a regular axis; 0: the edges are the cells' own")
     unit: str = Field("", description="unit of the coordinate")
+
+    @field_validator("edges", mode="before")
+    @classmethod
+    def _from_list(cls, edges: Any) -> Any:
+        return tuple(edges) if isinstance(edges, list) else edges
 
     @model_validator(mode="after")
     def _check(self) -> Axis:
@@ -117,7 +122,7 @@ class Grid(BaseModel):
         axes = [
             {
                 "name": name,
-                "edges": tuple(value[name]) if isinstance(value[name], list) else value[name],
+                "edges": value[name],
                 "bins": bins,
                 "unit": UNITS.get(name, ""),
             }

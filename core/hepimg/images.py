@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hepimg.errors import DataError
 from hepimg.grid import Grid
+from hepimg.rows import Rows, offsets_of, take_rows
 
 if TYPE_CHECKING:
     import awkward as ak
 
     from hepimg.particles import Particles
-
-Rows = int | slice | NDArray[np.int64] | NDArray[np.bool_] | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class SparseImages:
         flat = dense.reshape(len(dense), len(channels), grid.size)
         image, cell = np.nonzero(flat.any(axis=1))
         counts = np.bincount(image, minlength=len(dense))
-        return cls(grid, tuple(channels), _offsets(counts), cell.astype(np.int32), flat[image, :, cell])
+        return cls(grid, tuple(channels), offsets_of(counts), cell.astype(np.int32), flat[image, :, cell])
 
     @classmethod
     def concatenate(cls, batches: Sequence[SparseImages]) -> SparseImages:
@@ -127,7 +126,7 @@ class SparseImages:
         counts = np.concatenate([batch.counts for batch in batches])
         cells = np.concatenate([batch.cells for batch in batches])
         return cls(
-            first.grid, first.channels, _offsets(counts), cells, np.concatenate([batch.values for batch in batches])
+            first.grid, first.channels, offsets_of(counts), cells, np.concatenate([batch.values for batch in batches])
         )
 
     def __len__(self) -> int:
@@ -208,7 +207,7 @@ class SparseImages:
         counts = ak.to_numpy(ak.num(array, axis=1))
         fields = [cast("NDArray[Any]", ak.to_numpy(ak.flatten(array[channel.name]))) for channel in channels]
         return cls(
-            grid, tuple(channels), _offsets(counts), ak.to_numpy(ak.flatten(array["cell"])), np.stack(fields, axis=1)
+            grid, tuple(channels), offsets_of(counts), ak.to_numpy(ak.flatten(array["cell"])), np.stack(fields, axis=1)
         )
 
     def __repr__(self) -> str:
@@ -222,28 +221,5 @@ class SparseImages:
         return f"<p>{self!r}</p>{draw_images(self[:4])}"
 
 
-def take_rows(offsets: NDArray[np.int64], rows: Rows) -> tuple[NDArray[np.int64], slice | NDArray[np.int64]]:
-    """The offsets of the chosen rows, and the entries that they own (a slice when the rows are consecutive)."""
-    n = len(offsets) - 1
-    if isinstance(rows, (int, np.integer)):
-        if not -n <= rows < n:
-            raise IndexError(f"row {rows} of {n}")
-        rows = slice(rows % n, rows % n + 1)
-    if isinstance(rows, slice) and rows.indices(n)[2] == 1:
-        first, last, _ = rows.indices(n)
-        last = max(first, last)
-        return offsets[first : last + 1] - offsets[first], slice(int(offsets[first]), int(offsets[last]))
-    index = np.arange(n)[np.asarray(rows) if not isinstance(rows, slice) else rows]
-    counts = np.diff(offsets)[index]
-    taken = _offsets(counts)
-    entries = np.arange(taken[-1]) + np.repeat(offsets[index] - taken[:-1], counts)
-    return taken, entries
-
-
 def _zeros(dtype: type[Any], *shape: int) -> NDArray[Any]:
     return np.zeros(shape, dtype)
-
-
-def _offsets(counts: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """(n + 1,) running sum of (n,) counts, from 0."""
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -19,7 +19,7 @@ from hepimg.analysis import Analysis, TaskEntry
 from hepimg.components import Column, Model, Port, Predictions, Progress, Run, State, Step
 from hepimg.dataset import SPLITS, Dataset, Part, split_of
 from hepimg.errors import HepimgError, PluginError
-from hepimg.flow import depends_on, needed_steps, sample_ports
+from hepimg.flow import depends_on, known_ports, needed_steps, sample_ports
 from hepimg.generate import StoredSample
 from hepimg.images import SparseImages
 from hepimg.random import derive_seed
@@ -58,6 +58,11 @@ class Learner:
     def ports(self) -> dict[str, Port]:
         """What stored rows come with."""
         return sample_ports(next(iter(self.analysis.samples.values())))
+
+    @cached_property
+    def known(self) -> dict[str, Port]:
+        """What there is to read after preprocessing, the predictions of all tasks included."""
+        return known_ports(self.analysis)
 
     def steps_for(self, wanted: Iterable[Port]) -> tuple[Step, ...]:
         """The jet steps that the wanted ports depend on."""
@@ -151,7 +156,6 @@ class Learner:
         with self.blame(entry, "training"), logging_to(unit.folder / "log.txt"):
             state = entry.task.fit(train, valid, self.run_of(entry))
             state = {name: np.asarray(array) for name, array in state.items()}
-            self.analysis.registry.hook.hepimg_after_task(name=entry.name, task=entry.task, outputs=state)
         write_state(unit.folder / "state.safetensors", state)
         write_json(unit.folder / "model.json", self.description(entry))
         self.seconds.setdefault(entry.name, {})["fit"] = round(time.perf_counter() - started, 3)
@@ -162,13 +166,19 @@ class Learner:
                 "seconds": self.seconds[entry.name]["fit"],
             }
         )
+        self._tell_observers(entry, state)
+
+    def _tell_observers(self, entry: TaskEntry, state: State) -> None:
+        """Call ``hepimg_after_task``; the training is safe by then, and a failing observer is only reported."""
+        try:
+            self.analysis.registry.hook.hepimg_after_task(name=entry.name, task=entry.task, outputs=state)
+        except Exception:
+            log.exception("an observer (hepimg_after_task) of task %s failed", entry.name)
 
     def description(self, entry: TaskEntry) -> dict[str, Any]:
         """``model.json``: what a saved state needs to be used again."""
-        ports = {**self.ports}
+        ports = self.known
         steps = self.steps_for(entry.task.reads())
-        for step in steps:
-            ports |= {port.name: port for port in step.writes(ports)}
         return {
             "task": describe(entry.task),
             "plugin": self.analysis.registry.plugin_of(entry.task),
@@ -216,7 +226,7 @@ class Learner:
 
     def checked(self, entry: TaskEntry, said: Predictions, rows: int) -> Predictions:
         """The predictions, if they are what the task promised."""
-        promised = {port.name: port for port in entry.task.writes(self.ports)}
+        promised = {port.name: port for port in entry.task.writes(self.known)}
         if set(said) != set(promised):
             raise ValueError(f"predict returned {sorted(said)}, but writes() promised {sorted(promised)}")
         for name, values in said.items():
@@ -273,6 +283,7 @@ def logging_to(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="a", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    log.setLevel(logging.INFO)
     log.addHandler(handler)
     try:
         yield

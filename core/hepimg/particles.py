@@ -1,10 +1,14 @@
 """Particles of a batch of jets, from constituents or from pixels: what kernels and observables take."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hepimg.rows import Rows, take_rows
 
 Floats = NDArray[np.floating[Any]]
 
@@ -22,6 +26,7 @@ class Particles:
         y: rapidity.
         phi: azimuth in radians.
         mass: mass in GeV; None for massless particles.
+        charge: electric charge in units of e; None where it is not known.
     """
 
     offsets: NDArray[np.int64]
@@ -29,6 +34,7 @@ class Particles:
     y: Floats
     phi: Floats
     mass: Floats | None = None
+    charge: Floats | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes.
@@ -51,18 +57,9 @@ class Particles:
         """Particles in each jet, shape (n_jets,)."""
         return np.diff(self.offsets)
 
-    def __getitem__(self, rows: slice | NDArray[Any]) -> "Particles":
-        """The jets of a slice (a view where the step is 1), of an array of row numbers, or of a mask."""
-        if isinstance(rows, slice) and rows.step in (None, 1):
-            start, stop, _ = rows.indices(len(self))
-            offsets = self.offsets[start : max(start, stop) + 1]
-            return self._take(slice(int(offsets[0]), int(offsets[-1])), offsets - offsets[0])
-        chosen = np.arange(len(self))[rows]
-        counts = self.counts[chosen]
-        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
-        entries = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], counts)
-        return self._take(entries, offsets)
-
-    def _take(self, entries: slice | NDArray[np.int64], offsets: NDArray[np.int64]) -> "Particles":
+    def __getitem__(self, rows: Rows) -> Particles:
+        """The jets of a number, slice, mask or list of numbers."""
+        offsets, entries = take_rows(self.offsets, rows)
         mass = None if self.mass is None else self.mass[entries]
-        return Particles(offsets, self.pt[entries], self.y[entries], self.phi[entries], mass)
+        charge = None if self.charge is None else self.charge[entries]
+        return Particles(offsets, self.pt[entries], self.y[entries], self.phi[entries], mass, charge)

@@ -59,8 +59,8 @@ def describe_sample(stored: StoredSample) -> dict[str, Any]:
 def combine_facts(facts: list[Mapping[str, Any]]) -> dict[str, Any]:
     """One set of facts from those of the shards.
 
-    A number that comes with an error (``cross_section_pb`` and ``cross_section_error_pb``) is averaged, its error falling
-    with the number of shards; other numbers are summed; texts are kept.
+    A number that comes with an error (``cross_section_pb`` and ``cross_section_error_pb``) is averaged, its error
+    falling with the number of shards; other numbers are summed; texts are kept.
     """
     combined: dict[str, Any] = {}
     averaged = {name.replace("_error", "") for name in (facts[0] if facts else ()) if "_error" in name}

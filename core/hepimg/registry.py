@@ -65,7 +65,7 @@ class Registry:
         try:
             module = point.load()
             self.add(plugin, module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             plugin.failure = f"{type(error).__name__}: {error}"
             plugin.log = traceback.format_exc()
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.errors import DataError, did_you_mean
-from hepimg.images import Rows, SparseImages, take_rows
+from hepimg.images import SparseImages
+from hepimg.rows import Rows, offsets_of, take_rows
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -67,11 +68,12 @@ class Ragged:
         return replace(self, fields={**self.fields, **fields}, units={**self.units, **(units or {})})
 
     def particles(self) -> Particles:
-        """The entries as particles: ``pt``, ``y`` (or ``eta``), ``phi``, and ``mass`` where there is one."""
+        """The entries as particles: ``pt``, ``y`` (or ``eta``), ``phi``; ``mass`` and ``charge`` where known."""
         from hepimg.particles import Particles
 
         rapidity = self["y"] if "y" in self else self["eta"]
-        return Particles(self.offsets, self["pt"], rapidity, self["phi"], self.fields.get("mass"))
+        mass, charge = self.fields.get("mass"), self.fields.get("charge")
+        return Particles(self.offsets, self["pt"], rapidity, self["phi"], mass, charge)
 
     def to_awkward(self) -> ak.Array:
         """Rows x entries, each a record of the fields."""
@@ -82,7 +84,7 @@ class Ragged:
     @classmethod
     def concatenate(cls, parts: Sequence[Ragged]) -> Ragged:
         """One after another; all with the same fields."""
-        offsets = np.concatenate([[0], np.cumsum(np.concatenate([part.counts for part in parts]))])
+        offsets = offsets_of(np.concatenate([part.counts for part in parts]))
         fields = {name: np.concatenate([part[name] for part in parts]) for name in parts[0].fields}
         return cls(offsets, fields, parts[0].units)
 

@@ -138,7 +138,9 @@ def _column(array: Any, shape: list[int] | None) -> NDArray[Any]:
     import pyarrow as pa
 
     if pa.types.is_fixed_size_list(array.type):
-        return np.asarray(array.flatten().to_numpy(zero_copy_only=False)).reshape(len(array), *(shape or [array.type.list_size]))
+        return np.asarray(array.flatten().to_numpy(zero_copy_only=False)).reshape(
+            len(array), *(shape or [array.type.list_size])
+        )
     return np.asarray(array.to_numpy(zero_copy_only=False))
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from hepimg.components import Collection, Column, Estimate, Evaluation, Figure, Metric, Port
 from hepimg.errors import DataError
+from hepimg.observables import ObservableName, compute, parse
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import resamples
-
-if TYPE_CHECKING:
-    from hepimg.observables import Observable
 
 Floats = NDArray[np.float64]
 
@@ -29,20 +27,13 @@ class Observables(Metric):
 
     name: ClassVar[str] = "observables"
 
-    names: list[str] = Field(
+    names: list[ObservableName] = Field(
         ["mass", "pt", "tau21", "tau32", "n_active"],
         description="observables of the constituents: mass, c2[beta=2] ...",
     )
     of: str = Field("constituents", description="collection that they are computed from")
     columns: list[str] = Field([], description="columns of the jets shown beside them")
     replicas: int = Field(100, ge=2, description="bootstrap replicas")
-
-    @field_validator("names")
-    @classmethod
-    def _known(cls, names: list[str]) -> list[str]:
-        for name in names:
-            _parse(name)
-        return names
 
     def reads(self) -> Sequence[Port]:
         """The constituents, and the columns."""
@@ -79,17 +70,14 @@ class Observables(Metric):
         """Each observable and column of all rows."""
         values: dict[str, Floats] = {}
         if self.names:
-            from hepimg.observables import compute
-
             collection = test.collection(self.of)
-            charge = collection["charge"] if self._needs_charge() else None
-            values = compute(self.names, collection.particles(), charge)
+            values = compute(self.names, collection.particles())
         return values | {name: test.column(name).astype(np.float64) for name in self.columns}
 
     def _meaning(self, name: str, test: Sample) -> tuple[str, str]:
         """Description and unit of an observable or column."""
         if name in self.names:
-            return _parse(name).description, _parse(name).unit
+            return parse(name).description, parse(name).unit
         return name, test.units.get(name, "")
 
     def _figure(self, name: str, values: Floats, classes: Mapping[str, NDArray[np.bool_]], test: Sample) -> Figure:
@@ -108,13 +96,6 @@ class Observables(Metric):
             data = figures.draw_histograms(axes, histograms)
         caption = f"{meaning[:1].upper()}{meaning[1:]}, each class divided by its sum; errors are statistical."
         return Figure(f"observable-{figures.file_name(name)}", name, caption, drawing, data)
-
-
-def _parse(name: str) -> Observable:
-    # The kernels behind load Numba: only where observables are asked for by name.
-    from hepimg.observables import parse
-
-    return parse(name)
 
 
 def _mean(values: Floats, weights: Floats, replicas: Floats) -> Estimate:

@@ -129,7 +129,7 @@ class Tagging(Task):
         load_state(network, {name: array for name, array in state.items() if name != FEATURES})
         network.to(run.device).eval()
         score = np.empty(len(sample), np.float32)
-        with torch.inference_mode():
+        with torch.no_grad():
             for first in range(0, len(sample), ROWS_AT_ONCE):
                 tensor = self._tensor(features, sample[first : first + ROWS_AT_ONCE]).to(run.device)
                 score[first : first + ROWS_AT_ONCE] = network(tensor).squeeze(1).sigmoid().cpu().numpy()

@@ -4,10 +4,10 @@ tau_N = sum_i pT_i min_k dR(i, axis k)^beta, divided by R0^beta sum pT where nor
 """
 
 import math
-from typing import Literal
 
 import numpy as np
 
+from hepimg.kernels import SUBJETTINESS_AXES
 from hepimg.kernels.arrays import Array, Floats, frozen, frozen_offsets, longest_row
 from hepimg.kernels.clustering import MAX_AXES, kt_axes
 from hepimg.kernels.threads import compiled, over_rows
@@ -15,9 +15,6 @@ from hepimg.kernels.threads import compiled, over_rows
 TWO_PI = 2 * math.pi
 MAX_ITERATIONS = 1000
 """The minimisation ends after so many steps at the latest, as in fastjet-contrib."""
-
-Axes = Literal["kt", "wta_kt", "onepass_kt", "onepass_wta_kt"]
-AXES: tuple[Axes, ...] = ("kt", "wta_kt", "onepass_kt", "onepass_wta_kt")
 
 
 def subjettiness(
@@ -27,7 +24,7 @@ def subjettiness(
     phi: Array,
     mass: Array | None = None,
     *,
-    axes: Axes = "onepass_kt",
+    axes: str = "onepass_kt",
     beta: float = 1.0,
     r0: float | None = None,
     accuracy: float = 1e-4,
@@ -50,8 +47,8 @@ def subjettiness(
     Returns:
         Shape (n_jets, 4).  tau_N is 0 for jets of N particles or fewer.
     """
-    if axes not in AXES:
-        raise ValueError(f"axes {axes!r} are not known; there are {', '.join(AXES)}")
+    if axes not in SUBJETTINESS_AXES:
+        raise ValueError(f"axes {axes!r} are not known; there are {', '.join(SUBJETTINESS_AXES)}")
     offsets = frozen_offsets(offsets)
     masses = np.zeros(len(pt)) if mass is None else mass
     turned = np.asarray(phi, dtype=np.float64) % TWO_PI

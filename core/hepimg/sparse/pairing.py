@@ -192,11 +192,15 @@ def _pairs(
         for target in range(target_offsets[image], target_offsets[image + 1]):
             table[target_cells[target]] = -1
     starts = np.zeros(n_taps + 1, np.int64)
-    starts[1:] = np.cumsum(counts)
-    pairs = np.empty((2, starts[-1]), np.int32)
     for tap in range(n_taps):
-        pairs[:, starts[tap] : starts[tap + 1]] = drafts[:, tap, : counts[tap]]
-    return pairs[0], pairs[1], starts
+        starts[tap + 1] = starts[tap] + counts[tap]
+    inputs = np.empty(starts[n_taps], np.int32)
+    outputs = np.empty(starts[n_taps], np.int32)
+    for tap in range(n_taps):
+        for number in range(counts[tap]):
+            inputs[starts[tap] + number] = drafts[0, tap, number]
+            outputs[starts[tap] + number] = drafts[1, tap, number]
+    return inputs, outputs, starts
 
 
 @compiled

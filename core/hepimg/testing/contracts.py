@@ -64,7 +64,7 @@ def check_step(step: Step, sample: Sample) -> None:
 
 
 def check_source(source: Source, rows: int = 100) -> None:
-    """Check a source: same shard, same rows, in another process too; what it promises is there, and believable.
+    """Check a source: the same shard gives the same rows, from a copy too; what it promises is there, and believable.
 
     Args:
         source: with its options.
