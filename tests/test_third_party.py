@@ -134,7 +134,7 @@ def test_an_analysis_with_it_is_checked(path: str, analysis: Path, tmp_path: Pat
     ("before", "after", "line", "message"),
     [
         ("    observables:", "    observable:", 13, "fisher.observable: unknown key; did you mean 'observables'?"),
-        ("[mass, girth]", "[mass, grith]", 13, "observable 'grith' is not known; did you mean girth?"),
+        ("[mass, girth]", "[mass, grith]", 13, "no observable is called 'grith'; did you mean 'girth'?"),
         ("signal: two\n", "signal: tow\n", 10, "no sample 'tow'; did you mean 'two'?"),
         ("fisher_on_observables", "fisher_on_observable", 11, "did you mean 'fisher_on_observables'"),
         ("fisher_on_observables", "clashing", 11, "clash_one (dist-clash_one) and clash_two (dist-clash_two)"),

@@ -12,6 +12,7 @@ from pydantic import model_validator
 from hepimg.components import Collection, Column, Field, Port, Ports, Task
 from hepimg.dataset import Dataset
 from hepimg.errors import DataError
+from hepimg.observables import ObservableName, compute, parse
 from hepimg.sample import Sample
 from hepimg_tagging.classes import check_two_classes
 
@@ -37,7 +38,7 @@ class OnObservables(Task):
     """The base of taggers that see a jet as a few numbers."""
 
     signal: str = Field(description="sample that is the signal; all others are background")
-    observables: tuple[str, ...] = Field(
+    observables: tuple[ObservableName, ...] = Field(
         ("mass", "pt", "tau1", "tau2", "tau3", "tau4", "n_active"),
         description="observables of the constituents, such as mass, tau21[axes=wta_kt], correlator[beta=1]",
     )
@@ -59,8 +60,11 @@ class OnObservables(Task):
 
     def reads(self) -> Sequence[Port]:
         """The constituents, and the columns."""
-        constituents = Collection(CONSTITUENTS, {"pt": "GeV", "y": "", "phi": "rad"})
-        return (*((constituents,) if self.observables else ()), *map(Column, self.columns))
+        fields = {"pt": "GeV", "y": "", "phi": "rad"}
+        if "jet_charge" in [parse(name).name for name in self.observables]:
+            fields["charge"] = "e"
+        constituents = [Collection(CONSTITUENTS, fields)] if self.observables else []
+        return (*constituents, *map(Column, self.columns))
 
     def writes(self, ports: Ports) -> Sequence[Port]:
         """The score."""
@@ -74,12 +78,10 @@ class OnObservables(Task):
         """(n_rows, n_inputs) the inputs of each jet.
 
         Raises:
-            DataError: an observable or column is not known, or a column has more than one number for each jet.
+            DataError: a column is not there, or has more than one number for each jet; or the charge is not known.
         """
         table = np.empty((len(sample), len(self.inputs)))
         if self.observables:
-            from hepimg.observables import compute
-
             try:
                 found = compute(self.observables, sample.collection(CONSTITUENTS).particles())
             except ValueError as error:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from synthetic import Jets, batches, make_jets
 
 from hepimg.kernels import threads
-from hepimg.kernels.subjettiness import AXES, subjettiness
+from hepimg.kernels import SUBJETTINESS_AXES
+from hepimg.kernels.subjettiness import subjettiness
 
 FASTJET_NAMES = {
     "kt": "KT_Axes",
@@ -35,7 +36,7 @@ def fastjet_taus(jets: Jets, axes: str, beta: float) -> np.ndarray:
     return np.asarray(taus).reshape(-1, 4)
 
 
-@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("axes", SUBJETTINESS_AXES)
 @pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
 def test_equals_fastjet(axes, beta):
     jets = make_jets(np.random.default_rng(1).integers(1, 60, 100), seed=1)
@@ -102,7 +103,7 @@ def test_normalisation():
         np.testing.assert_allclose(normalised, plain / (0.4**beta * scale), rtol=1e-12)
 
 
-@given(batches, st.floats(-20, 20), st.sampled_from(AXES))
+@given(batches, st.floats(-20, 20), st.sampled_from(SUBJETTINESS_AXES))
 @settings(max_examples=20, deadline=None)
 def test_phi_has_no_origin(jets, shift, axes):
     moved = jets._replace(phi=jets.phi + shift)
@@ -135,5 +136,5 @@ def test_few_particles_massless_jets_and_threads():
 
 def test_coinciding_particles_do_not_break_the_clustering():
     jet = Jets(np.array([0, 6]), np.ones(6), np.zeros(6), np.full(6, 3.1), np.zeros(6))
-    for axes in AXES:
+    for axes in SUBJETTINESS_AXES:
         np.testing.assert_allclose(subjettiness(*jet, axes=axes), 0, atol=1e-12)

@@ -13,7 +13,8 @@ import pytest
 from synthetic import Jets
 from test_kernels_subjettiness import fastjet_taus
 
-from hepimg.kernels.subjettiness import AXES, subjettiness
+from hepimg.kernels import SUBJETTINESS_AXES
+from hepimg.kernels.subjettiness import subjettiness
 
 N_JETS = 10_000
 PROCESSES = {
@@ -67,7 +68,7 @@ def pythia_jets() -> Jets:
 
 
 @pytest.mark.study
-@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("axes", SUBJETTINESS_AXES)
 def test_equals_fastjet_on_pythia_jets(pythia_jets, axes):
     taus = subjettiness(*pythia_jets, axes=axes, r0=0.8)
     differs = ~np.isclose(taus, fastjet_taus(pythia_jets, axes, 1.0), rtol=1e-6, atol=0).all(axis=1)

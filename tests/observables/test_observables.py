@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hepimg import observables
 from hepimg.kernels import correlators, moments
 from hepimg.kernels.subjettiness import subjettiness
+from hepimg.observables import evaluate
 from hepimg.particles import Particles
 
 WITHOUT_CHARGE = [name for name in observables.available() if name != "jet_charge"]
@@ -98,7 +99,7 @@ def test_work_is_shared(particles, monkeypatch):
     def counted(name, function):
         return lambda *args, **kwargs: calls.append(name) or function(*args, **kwargs)
 
-    monkeypatch.setattr(observables, "subjettiness", counted("tau", observables.subjettiness))
+    monkeypatch.setattr(evaluate, "subjettiness", counted("tau", subjettiness))
     monkeypatch.setattr(correlators, "three_point", counted("three", correlators.three_point))
     monkeypatch.setattr(correlators, "two_point", counted("two", correlators.two_point))
     names = ["correlator[beta=1]", "c2", "d2", "n2", "tau1", "tau2", "tau43", "tau21[beta=2]", "correlator"]

@@ -14,7 +14,7 @@ from hepimg import observables
 from hepimg.kernels.subjettiness import subjettiness
 from hepimg.particles import Particles
 
-AXES = {"KT": "kt", "WTA KT": "wta_kt", "OnePass KT": "onepass_kt", "OnePass WTA KT": "onepass_wta_kt"}
+SUBJETTINESS_AXES = {"KT": "kt", "WTA KT": "wta_kt", "OnePass KT": "onepass_kt", "OnePass WTA KT": "onepass_wta_kt"}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_subjettiness(folder: Path, jets: Particles, jet: int, beta: float, norm
     unit = "R0 = 1.00" if normalised else "in GeV"
     title = f"{'Normalized' if normalised else 'Unnormalized'} Measure (beta = {beta:.2f}, {unit})"
     block = text.split("\n" + title)[1].split("-----")[0]
-    for printed_name, axes in AXES.items():
+    for printed_name, axes in SUBJETTINESS_AXES.items():
         (line,) = re.findall(rf"^ *{printed_name}: (.*)$", block, re.MULTILINE)
         one = jets[jet : jet + 1]
         # the minimised axes were printed at this accuracy, not at the 1e-4 of FastJet's Python interface

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import log_loss
 
+from hepimg.components import Collection
 from hepimg.dataset import Dataset, Part
 from hepimg.errors import DataError
 from hepimg.observables import compute
@@ -130,6 +131,9 @@ def test_a_table_holds_observables_then_columns(tmp_path: Path) -> None:
     task = Fisher.model_validate({"signal": "top", "observables": ["mass", "tau21[axes=wta_kt]"], "columns": ["b"]})
     assert [port.name for port in task.reads()] == ["constituents", "b"]
     assert [port.name for port in make(Fisher).reads()] == list(COLUMNS)
+    charged = make(Fisher, observables=["jet_charge[kappa=1]"]).reads()[0]
+    assert isinstance(charged, Collection)
+    assert list(charged.fields) == ["pt", "y", "phi", "charge"]
     sample = make_sample(True, 6, 0)
     found = compute(["mass", "tau21[axes=wta_kt]"], sample.collection("constituents").particles())
     np.testing.assert_array_equal(task.values(sample), np.stack([*found.values(), sample.column("b")], axis=1))
@@ -148,8 +152,10 @@ def test_what_cannot_be_learned_is_said(tmp_path: Path, kind: type[OnObservables
         make(kind, columns=["d"]).fit(data, data, run)
     with pytest.raises(DataError, match="needed: one"):
         make(kind, columns=["axis"]).fit(data, data, run)
-    with pytest.raises(DataError, match="'masss' is not known"):
-        make(kind, observables=["masss"]).fit(data, data, run)
+    with pytest.raises(DataError, match="charge"):
+        make(kind, observables=["jet_charge"]).fit(data, data, run)
+    with pytest.raises(ValidationError, match="did you mean 'mass'"):
+        make(kind, observables=["masss"])
     with pytest.raises(ValidationError, match="named twice"):
         make(kind, columns=["a", "a"])
     with pytest.raises(ValidationError, match="give observables, columns"):

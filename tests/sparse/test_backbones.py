@@ -46,7 +46,9 @@ def test_no_cell_is_left_out(make_tensor, shape):
     """Grids that cannot be halved evenly keep their edges."""
     tensor = make_tensor(1, shape, occupancy=1.0)
     features = tensor.features.requires_grad_()
-    SparseResNet(4, **SMALL).double().eval()(tensor.replace(features)).sum().backward()
+    for seed in range(4):  # by chance, one network may be dead at a cell
+        torch.manual_seed(seed)
+        SparseResNet(4, **SMALL).double().eval()(tensor.replace(features)).sum().backward()
     assert (features.grad.abs().sum(1) > 0).all()
 
 

@@ -3,11 +3,11 @@
 from typing import ClassVar
 
 import numpy as np
-from pydantic import field_validator
 
 from hepimg import Sample
 from hepimg.components import Collection, Column, Field, Task
 from hepimg.hooks import hookimpl
+from hepimg.observables import ObservableName, compute
 
 
 class FisherOnObservables(Task):
@@ -20,18 +20,9 @@ class FisherOnObservables(Task):
     name: ClassVar[str] = "fisher_on_observables"
 
     signal: str = Field(description="sample that is the signal; all others are background")
-    observables: tuple[str, ...] = Field(
+    observables: tuple[ObservableName, ...] = Field(
         ("mass", "tau21"), min_length=1, description="observables of the constituents, such as mass or tau21[beta=2]"
     )
-
-    @field_validator("observables")
-    @classmethod
-    def _exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        from hepimg.observables import parse
-
-        for name in names:
-            parse(name)
-        return names
 
     def reads(self):
         """The constituents of each jet."""
@@ -62,8 +53,6 @@ class FisherOnObservables(Task):
 
     def _values(self, jets: Sample) -> np.ndarray:
         """(n_jets, n_observables)."""
-        from hepimg.observables import compute
-
         values = compute(self.observables, jets.collection("constituents").particles())
         return np.stack([values[name] for name in self.observables], axis=1)
 
