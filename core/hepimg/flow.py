@@ -128,8 +128,11 @@ class _Check:
                 if model not in analysis.tasks:
                     self.complain(entry.place, f"no task {model!r}; {did_you_mean(model, analysis.tasks)}")
             if not self.problems:
-                self.judge(entry.task.writes(ports), entry.place)
-                ports |= predicted(entry, ports)
+                try:
+                    self.judge(entry.task.writes(ports), entry.place)
+                    ports |= predicted(entry, ports)
+                except ValueError as error:
+                    self.complain(entry.place, str(error))
         for metric in analysis.evaluate:
             self.read(metric.metric, ports, metric.place)
         return self.problems

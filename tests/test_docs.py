@@ -1,0 +1,82 @@
+"""The documentation is executed: commands, Python and YAML of every page."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.M | re.S)
+
+
+def test_the_readme_has_exactly_two_commands_that_set_up() -> None:
+    commands = [block.strip() for block in blocks(ROOT / "README.md", "")]
+    assert commands == [
+        "python -m pip install -e . && hepimg run analyses/qcd_vs_top.yaml",
+        'python -m pip install -e ".[test]" && pytest',
+    ]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_every_file_of_the_core_stands_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for path in (ROOT / "core" / "hepimg").iterdir():
+        if path.name.startswith("_") or path.suffix not in ("", ".py"):
+            continue
+        name = path.stem if path.suffix else f"{path.name}/"
+        assert re.search(rf"`{name}`", text), f"docs/architecture.md does not tell what {name} does"
+
+
+def test_the_analysis_page_shows_a_file_that_checks(tmp_path: Path) -> None:
+    from hepimg.config import load_analysis
+
+    (block,) = blocks(ROOT / "docs" / "analysis_files.md", "yaml")
+    path = tmp_path / "shown.yaml"
+    path.write_text(block)
+    tasks = load_analysis(path, quick=True).tasks
+    assert "tag[seed=3]" in tasks
+    assert "trees[learning_rate=0.05]" in tasks
+
+
+def test_every_analysis_checks() -> None:
+    from hepimg.config import load_analysis
+
+    for path in (ROOT / "analyses").glob("*.yaml"):
+        load_analysis(path)
+        load_analysis(path, quick=True)
+
+
+@pytest.mark.analyses
+def test_the_tutorial_runs(tmp_path: Path) -> None:
+    (tmp_path / "analyses").symlink_to(ROOT / "analyses")
+    environment = os.environ | {"HEPIMG_CACHE": str(tmp_path / "cache")}
+    page = ROOT / "docs" / "tutorial.md"
+    program = "import sys; from hepimg.cli import main; sys.exit(main())"
+    for line in "".join(blocks(page, "console")).splitlines():
+        arguments = shlex.split(line)
+        assert arguments[0] == "hepimg"
+        command = [sys.executable, "-c", program, *arguments[1:]]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    code = "\n".join(blocks(page, "python"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "160x160" in done.stdout
