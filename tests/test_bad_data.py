@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from plugin_path import command, install_module, install_toys
 from toy_analysis import write_toy_analysis
 
@@ -186,33 +187,24 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path, path: str, fisher_on
     assert command("data", fisher_only, path=path, cache=tmp_path / "cache").returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("where", "replacement", "words"),
-    [
-        (
-            "data",
-            "source: {source: toy_jets, pause: 0.0}, steps: [toy_step_raises]",
-            "sample one, shard 0: RuntimeError",
-        ),
-        ("task", "fisher: {task: toy_fit_raises}", "task fisher, training: RuntimeError: toy_fit_raises always raises"),
-    ],
-)
-def test_a_fault_of_a_plugin_is_named_and_its_traceback_kept(
-    tmp_path: Path, path: str, fisher_only: Path, where: str, replacement: str, words: str
-) -> None:
-    text = fisher_only.read_text()
-    if where == "data":
-        text = text.replace("source: {source: toy_jets, pause: 0.0}", replacement)
-    else:
-        text = text.replace("fisher: {task: fisher, signal: two, observables: [mass, tau21]}", replacement)
-    fisher_only.write_text(text)
+def test_a_fault_of_a_task_is_named_and_its_traceback_kept(tmp_path: Path, path: str, fisher_only: Path) -> None:
+    task = "fisher: {task: fisher, signal: two, observables: [mass, tau21]}"
+    fisher_only.write_text(fisher_only.read_text().replace(task, "fisher: {task: toy_fit_raises}"))
     done = run(fisher_only, tmp_path, path)
-    if where == "data":
-        # Event steps work on events, and these toys are jets: the check says so before anything runs.
-        assert done.returncode == 2 or words in done.stderr
-        return
     assert done.returncode == 1, done.stderr
-    assert "plugin toys_broken" in done.stderr or "plugin broken" in done.stderr or "plugin" in done.stderr
+    words = (
+        "plugin hepimg_toys_broken: task fisher, training: toy_fit_raises: RuntimeError: toy_fit_raises always raises"
+    )
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert "raise RuntimeError" in (tmp_path / "results" / "log.txt").read_text()
+
+
+def test_a_fault_of_a_source_is_named_with_its_shard(tmp_path: Path, path: str, fisher_only: Path) -> None:
+    text = fisher_only.read_text().replace("source: toy_jets, pause: 0.0", "source: faulty, fault: raises")
+    fisher_only.write_text(text)
+    done = run(fisher_only, tmp_path, path, "--jobs", "1")
+    assert done.returncode == 1, done.stderr
+    assert "plugin plugin_faulty: sample one, shard 1: faulty: KeyError: 'raises'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "in spoil" in (tmp_path / "results" / "log.txt").read_text()

@@ -25,6 +25,9 @@ def test_dense_and_awkward_are_there_and_back(dense: np.ndarray[Any, Any]) -> No
     assert SparseImages.from_awkward(images.to_awkward(), GRID, PAIR) == images
     np.testing.assert_allclose(images.sum(), dense.sum(axis=(2, 3)))
     np.testing.assert_allclose(images.mean_image() * max(len(dense), 1), dense.sum(axis=0), rtol=1e-6)
+    weights = 1.0 + np.arange(len(dense))
+    weighted = np.average(dense, axis=0, weights=weights) if len(dense) else 0.0
+    np.testing.assert_allclose(images.mean_image(weights), np.broadcast_to(weighted, (2, 4, 4)), rtol=1e-6)
     assert (images.counts == dense.any(axis=1).sum(axis=(1, 2))).all()
 
 

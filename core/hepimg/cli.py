@@ -11,7 +11,7 @@ from typing import Annotated, cast
 
 import typer
 
-from hepimg.errors import HepimgError
+from hepimg.errors import HepimgError, PluginError
 
 app = typer.Typer(
     name="hepimg",
@@ -235,11 +235,6 @@ def main() -> None:
     try:
         app()
     except HepimgError as error:
-        typer.echo(f"hepimg: {_without_traceback(str(error))}", err=True)
+        log = " (its traceback is in log.txt of the results)" if isinstance(error, PluginError) else ""
+        typer.echo(f"hepimg: {error}{log}", err=True)
         sys.exit(error.exit_code)
-
-
-def _without_traceback(message: str) -> str:
-    """What a person needs; the traceback that a worker sent along is in the log."""
-    head, found, _ = message.partition("\nTraceback (most recent call last)")
-    return f"{head} (the traceback is in log.txt of the results)" if found else head

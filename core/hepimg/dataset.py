@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import Step
+from hepimg.errors import blame
 from hepimg.random import derive_seed, uniform
 from hepimg.sample import Sample
 from hepimg.shards import read_shard
@@ -133,7 +134,8 @@ class Dataset:
         """Run the steps; ``key`` seeds the random ones, None: they rest."""
         for number, step in enumerate(self.steps):
             seed = None if key is None or not step.is_random else derive_seed(self.seed, number, *key)
-            sample = step.apply(sample, seed)
+            with blame(step, "preprocess"):
+                sample = step.apply(sample, seed)
         return sample
 
     def _windows(self, seed: int) -> Iterator[tuple[int, ...]]:

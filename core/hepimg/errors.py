@@ -7,7 +7,9 @@ named with its plugin, its traceback kept for the log).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -78,17 +80,34 @@ class PluginError(HepimgError):
 
     Args:
         message: what happened.
-        plugin: the plugin's name as ``hepimg plugins`` lists it.
-        where: the task, step or shard that was being worked on.
+        plugin: the package that the component is from.
+        where: the sample and shard, the task, the metric that was being worked on.
+        trace: the traceback, for the log.
     """
 
-    def __init__(self, message: str, plugin: str = "", where: str = "") -> None:
-        self.message, self.plugin, self.where = message, plugin, where
-        parts = [f"plugin {plugin}" if plugin else "", where, message]
-        super().__init__(": ".join(part for part in parts if part))
+    def __init__(self, message: str, plugin: str = "", where: str = "", trace: str = "") -> None:
+        self.message, self.plugin, self.where, self.trace = message, plugin, where, trace
+        super().__init__(": ".join(part for part in (f"plugin {plugin}" if plugin else "", where, message) if part))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return PluginError, (self.message, self.plugin, self.where)
+        return PluginError, (self.message, self.plugin, self.where, self.trace)
+
+
+@contextmanager
+def blame(component: object, where: str) -> Iterator[None]:
+    """Turn what a component raises into a :class:`PluginError` that names it; hepimg's own errors pass.
+
+    Raises:
+        PluginError: the component raised.
+    """
+    try:
+        yield
+    except HepimgError:
+        raise
+    except Exception as error:
+        package = type(component).__module__.partition(".")[0]
+        message = f"{getattr(component, 'name', package)}: {type(error).__name__}: {error}"
+        raise PluginError(message, package, where, traceback.format_exc()) from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

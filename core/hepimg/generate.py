@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
-import os
 import queue
-import signal
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +13,15 @@ from typing import Any
 from hepimg.analysis import Analysis, SampleEntry
 from hepimg.checks import check_sample
 from hepimg.components import Progress, Shard, Source, Step
-from hepimg.errors import DataError, HepimgError, PluginError
+from hepimg.errors import DataError, blame
 from hepimg.random import derive_seed
 from hepimg.sample import Sample
 from hepimg.shards import checksum, read_shard, write_shard
 from hepimg.store import Cache, Unit, content_key, describe, read_json, write_json
+from hepimg.workers import report_rows, start_workers
 
 BARREN_BATCHES = 400
 """Batches in a row without one row before a selection is called impossible."""
-
-log = logging.getLogger("hepimg")
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,6 @@ class Order:
     shard: Shard
     source: Source
     steps: tuple[Step, ...]
-    plugin: str
 
     @property
     def path(self) -> Path:
@@ -151,9 +142,8 @@ def make_orders(analysis: Analysis, entry: SampleEntry, unit: Unit, key: str) ->
         ]
     else:
         pieces = [(None, dict(part)) for part in parts]
-    plugin = analysis.registry.plugin_of(entry.source)
     shards = [Shard(index, rows, derive_seed(key, index), part) for index, (rows, part) in enumerate(pieces)]
-    return [Order(entry.name, unit.folder, shard, entry.source, entry.steps, plugin) for shard in shards]
+    return [Order(entry.name, unit.folder, shard, entry.source, entry.steps) for shard in shards]
 
 
 def _stored(entry: SampleEntry, key: str, orders: Sequence[Order]) -> StoredSample:
@@ -173,7 +163,7 @@ def _stored(entry: SampleEntry, key: str, orders: Sequence[Order]) -> StoredSamp
 def _make(todo: Sequence[Order], entry: SampleEntry, progress: Progress, jobs: int, scheduler: str | None) -> None:
     total = sum(order.shard.rows for order in todo) if all(order.shard.rows for order in todo) else None  # type: ignore[misc]
     progress.start(f"data {entry.name}", total, f"{(entry.steps[-1] if entry.steps else entry.source).rows_out}s")
-    with _workers(min(jobs, len(todo)), scheduler) as (executor, made):
+    with start_workers(min(jobs, len(todo)), scheduler) as (executor, made):
         futures = [executor.submit(make_shard, order) for order in todo]
         try:
             _wait(futures, made, progress)
@@ -199,59 +189,6 @@ def _wait(futures: Sequence[Future[None]], made: Any, progress: Progress) -> Non
             continue
 
 
-@contextmanager
-def _workers(jobs: int, scheduler: str | None) -> Iterator[tuple[Executor, Any]]:
-    """Processes of this machine, or of the Dask cluster at an address; and a queue of the numbers of rows made."""
-    if scheduler is not None:
-        with _dask(scheduler) as executor:
-            yield executor, queue.Queue()
-        return
-    context = multiprocessing.get_context("spawn")
-    made = context.Queue()
-    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(made,))
-    try:
-        yield executor, made
-    except BaseException:
-        for process in list((executor._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-        made.close()
-
-
-@contextmanager
-def _dask(address: str) -> Iterator[Executor]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise DataError("--scheduler needs dask", fix='Install it: pip install "hepimg[dask]"') from error
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        raise DataError(f"no Dask scheduler answers ({error})", where=address, needed="tcp://host:port") from error
-    with client:
-        yield client.get_executor()
-
-
-_report: Callable[[int], None] = lambda rows: None  # noqa: E731
-
-
-def _start_worker(made: Any) -> None:
-    """Prepare a worker process: report rows, leave Ctrl-C to the parent, and end when the parent has died."""
-    global _report
-    _report = made.put
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
 def make_shard(order: Order) -> None:
     """Make one shard and write it with its manifest.
 
@@ -260,13 +197,8 @@ def make_shard(order: Order) -> None:
     """
     where = f"sample {order.sample}, shard {order.shard.index}"
     started = time.perf_counter()
-    try:
+    with blame(order.source, where):
         sample = collect(order.source, order.steps, order.shard, where)
-    except HepimgError:
-        raise
-    except Exception as error:
-        trace = traceback.format_exc()
-        raise PluginError(f"{type(error).__name__}: {error}\n{trace}", order.plugin, where) from None
     write_shard(order.path, sample)
     write_json(
         order.manifest,
@@ -289,10 +221,11 @@ def collect(source: Source, steps: Sequence[Step], shard: Shard, where: str) -> 
     for number, batch in enumerate(source.batches(shard)):
         sample = check_sample(batch, where)
         for k, step in enumerate(steps):
-            sample = step.apply(sample, derive_seed(shard.seed, k, number))
+            with blame(step, where):
+                sample = step.apply(sample, derive_seed(shard.seed, k, number))
         collected.append(sample)
         rows, barren = rows + len(sample), 0 if len(sample) else barren + 1
-        _report(len(sample) if shard.rows is None else max(0, min(len(sample), shard.rows - rows + len(sample))))
+        report_rows(len(sample) if shard.rows is None else max(0, min(len(sample), shard.rows - rows + len(sample))))
         if shard.rows is not None and rows >= shard.rows:
             break
         if barren >= BARREN_BATCHES:

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Channel:
-    """What a value means: a name, a unit, and whether it may be negative."""
+    """What a value means: a name, a unit, whether it may be negative.
+
+    Where it is a mean over what is in a cell, ``weight`` names the channel by which that mean is weighted; pooling then
+    takes the weighted mean.
+    """
 
     name: str
     unit: str = ""
     signed: bool = False
+    weight: str = ""
 
 
 PT = Channel("pt", "GeV")
@@ -171,13 +176,12 @@ class SparseImages:
             totals[filled] = np.add.reduceat(self.values.astype(np.float64), self.offsets[:-1][filled], axis=0)
         return totals
 
-    def mean_image(self) -> NDArray[np.float64]:
-        """(n_channels, rows, columns) mean over the images."""
-        totals = [
-            np.bincount(self.cells, weights=self.values[:, k], minlength=self.grid.size)
-            for k in range(len(self.channels))
-        ]
-        return np.asarray(np.reshape(totals, (len(self.channels), *self.grid.shape)) / max(len(self), 1))
+    def mean_image(self, weights: ArrayLike | None = None) -> NDArray[np.float64]:
+        """(n_channels, rows, columns) mean over the images, by (n_images,) weights if given; zero over none."""
+        weights = np.ones(len(self)) if weights is None else np.asarray(weights, np.float64)
+        values = self.values * np.repeat(weights, self.counts)[:, None]
+        totals = [np.bincount(self.cells, values[:, k], self.grid.size) for k in range(len(self.channels))]
+        return np.reshape(totals, (len(self.channels), *self.grid.shape)) / (weights.sum() or 1.0)
 
     def particles(self, channel: str = "pt") -> Particles:
         """The active cells as massless particles at their centres, with y = eta."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from hepimg.analysis import Analysis, TaskEntry
 from hepimg.components import Column, Model, Port, Predictions, Progress, Run, State, Step
 from hepimg.dataset import SPLITS, Dataset, Part, split_of
-from hepimg.errors import HepimgError, PluginError
+from hepimg.errors import blame
 from hepimg.flow import depends_on, known_ports, needed_steps, sample_ports
 from hepimg.generate import StoredSample
 from hepimg.images import SparseImages
@@ -153,7 +152,7 @@ class Learner:
         started = time.perf_counter()
         wanted = entry.task.reads()
         train, valid = (self.dataset(entry.train, split, wanted) for split in ("train", "valid"))
-        with self.blame(entry, "training"), logging_to(unit.folder / "log.txt"):
+        with blame(entry.task, f"task {entry.name}, training"), logging_to(unit.folder / "log.txt"):
             state = entry.task.fit(train, valid, self.run_of(entry))
             state = {name: np.asarray(array) for name, array in state.items()}
         write_state(unit.folder / "state.safetensors", state)
@@ -166,6 +165,8 @@ class Learner:
                 "seconds": self.seconds[entry.name]["fit"],
             }
         )
+        for checkpoint in unit.folder.glob("checkpoint*"):
+            checkpoint.unlink()
         self._tell_observers(entry, state)
 
     def _tell_observers(self, entry: TaskEntry, state: State) -> None:
@@ -211,7 +212,7 @@ class Learner:
         self.progress.start(f"{entry.name} predicts {sample} ({split})", len(todo) * draws)
         for part in todo:
             raw = part.read(self.classes)
-            with self.blame(entry, f"predicting {sample}, shard {part.path.name}"):
+            with blame(entry.task, f"task {entry.name}, predicting {sample}, shard {part.path.name}"):
                 total = Mean()
                 for draw in range(draws):
                     rows = dataset.preprocess(raw, ("draw", draw) if entry.test_draws else None)
@@ -235,18 +236,6 @@ class Learner:
             if isinstance(promised[name], Column) and not np.isfinite(np.asarray(values)).all():
                 raise ValueError(f"predict returned a {name} that is not finite")
         return said
-
-    @contextmanager
-    def blame(self, entry: TaskEntry, doing: str) -> Iterator[None]:
-        """A fault of a task names its plugin and what it was doing; the traceback goes to the log."""
-        try:
-            yield
-        except HepimgError:
-            raise
-        except Exception as error:
-            log.error("%s", traceback.format_exc())
-            plugin = self.analysis.registry.plugin_of(entry.task)
-            raise PluginError(f"{type(error).__name__}: {error}", plugin, f"task {entry.name}, {doing}") from error
 
 
 class Mean:

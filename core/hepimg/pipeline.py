@@ -20,7 +20,7 @@ from hepimg.analysis import Analysis, MetricEntry
 from hepimg.components import Estimate, Evaluation, Figure, Progress
 from hepimg.config import load_analysis
 from hepimg.dataset import SPLITS
-from hepimg.errors import DataError, HepimgError, PluginError
+from hepimg.errors import DataError, HepimgError, PluginError, blame
 from hepimg.flow import depends_on, in_order
 from hepimg.generate import make_data
 from hepimg.learn import Learner, logging_to
@@ -67,8 +67,8 @@ def run(
         try:
             learner = _execute(analysis, folder, Cache(), bars, jobs or os.cpu_count() or 1, scheduler, started)
         except HepimgError as error:
-            log.error("%s", traceback.format_exc())
-            raise error
+            log.error("%s\n%s", error, getattr(error, "trace", "") or traceback.format_exc())
+            raise
         bars.say(f"report: {folder / 'report.html'} ({time.perf_counter() - started:.0f} s in all)")
     del learner
     return Results(folder)
@@ -157,10 +157,9 @@ def evaluate(learner: Learner, progress: Progress) -> tuple[dict[str, Estimate],
     progress.start("evaluation", len(learner.analysis.evaluate))
     for entry in learner.analysis.evaluate:
         evaluation = _evaluate(learner, entry)
-        plugin = learner.analysis.registry.plugin_of(entry.metric)
         for name, estimate in evaluation.numbers.items():
             if name in numbers:
-                raise PluginError(f"a second metric gives the number {name!r}", plugin, f"metric {entry.metric.name}")
+                raise PluginError(f"a second metric gives the number {name!r}", where=f"metric {entry.metric.name}")
             numbers[name] = estimate
         figures += [(entry.metric.name, figure) for figure in evaluation.figures]
         progress.advance()
@@ -173,15 +172,9 @@ def _evaluate(learner: Learner, entry: MetricEntry) -> Evaluation:
     wanted = metric.reads()
     tasks = [analysis.tasks[port.name.rpartition(".")[0]] for port in wanted if "." in port.name]
     samples = [name for name in analysis.samples if all(name in task.apply for task in tasks)]
-    try:
-        test = learner.dataset(samples, "test", wanted).load([port.name for port in wanted])
+    test = learner.dataset(samples, "test", wanted).load([port.name for port in wanted])
+    with blame(metric, f"metric {metric.name}"):
         return metric.evaluate(test, derive_seed(analysis.options.seed, "metric", metric.name))
-    except HepimgError:
-        raise
-    except Exception as error:
-        log.error("%s", traceback.format_exc())
-        plugin = analysis.registry.plugin_of(metric)
-        raise PluginError(f"{type(error).__name__}: {error}", plugin, f"metric {metric.name}") from error
 
 
 def over_seeds(analysis: Analysis, numbers: Mapping[str, Estimate]) -> dict[str, Estimate]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def to_arrow(sample: Sample) -> Any:
         "images": {
             name: {
                 "grid": images.grid.model_dump(mode="json"),
-                "channels": [[c.name, c.unit, c.signed] for c in images.channels],
+                "channels": [list(astuple(channel)) for channel in images.channels],
             }
             for name, images in sample.images.items()
         },

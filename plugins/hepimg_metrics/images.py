@@ -39,7 +39,7 @@ class Images(Metric):
         images = {name: test.image(self.image)[chosen] for name, chosen in rows.items()}
         weights = {name: test.column("weight")[chosen].astype(np.float64) for name, chosen in rows.items()}
         channel = self._channel(test.image(self.image))
-        means = {name: mean_image(images[name], weights[name], channel) for name in images}
+        means = {name: images[name].mean_image(weights[name])[channel] for name in images}
         numbers = {f"{self.image}.active@{name}": active_cells(images[name], weights[name]) for name in images}
         return Evaluation(numbers, self._figures(images, means, channel))
 
@@ -62,13 +62,6 @@ class Images(Metric):
             chosen = {name: some[: self.examples] for name, some in images.items()}
             figures.append(draw_examples(self.image, chosen, channel))
         return figures
-
-
-def mean_image(images: SparseImages, weights: Floats, channel: int) -> Floats:
-    """(rows, columns) weighted mean of one channel."""
-    values = images.values[:, channel] * np.repeat(weights, images.counts)
-    total = np.bincount(images.cells, weights=values, minlength=images.grid.size)
-    return np.asarray(total.reshape(images.grid.shape) / weights.sum())
 
 
 def active_cells(images: SparseImages, weights: Floats) -> Estimate:

@@ -47,6 +47,9 @@ class Move(Step):
             return (collection_port(ports, self.collection or CONSTITUENTS),)
         port, grid = image_port(ports, self.image)
         self.check_grid(grid)
+        means = [channel.name for channel in port.channels if channel.weight]
+        if means:
+            raise ValueError(f"cells move, the means {', '.join(means)} in them would not; move the particles instead")
         return (port,)
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:

@@ -62,7 +62,8 @@ class PixelChannel(BaseModel):
         from hepimg.images import Channel
 
         unit = " ".join(units[field] for field in self.factors if units.get(field))
-        return Channel(self.name, unit, signed=not set(self.factors) <= UNSIGNED)
+        weight = "pt" if self.how == "mean" else ""
+        return Channel(self.name, unit, signed=not set(self.factors) <= UNSIGNED, weight=weight)
 
     def values(self, particles: Ragged) -> NDArray[Any]:
         """(n_particles,) what each particle contributes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
 from pydantic import field_validator
 
 from hepimg.components import Field, Grid, Image, Port, Ports, Step
@@ -17,7 +18,10 @@ Pair = tuple[int, int]
 
 
 class Pool(Step):
-    """Take blocks of cells together; where a factor does not divide the grid, the last block is narrower."""
+    """Take blocks of cells together; where a factor does not divide the grid, the last block is narrower.
+
+    With ``sum``, a channel that is a weighted mean becomes the weighted mean over the block.
+    """
 
     name: ClassVar[str] = "pool"
 
@@ -42,6 +46,9 @@ class Pool(Step):
         port, grid = image_port(ports, self.image)
         if any(factor > cells for factor, cells in zip(_pair(self.factor), grid.shape, strict=True)):
             raise ValueError(f"factor {self.factor} is larger than the grid of {self.image}: {grid}")
+        means = [channel.name for channel in port.channels if channel.weight]
+        if self.how != "sum" and means:
+            raise ValueError(f"how: {self.how} has no meaning for the weighted means {', '.join(means)}; take the sum")
         return (Image(self.into, grid.pooled(self.factor), port.channels),)
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:
@@ -50,8 +57,16 @@ class Pool(Step):
         from hepimg.kernels.pool import pool
 
         fine = sample.image(self.image)
-        pooled = pool(fine.offsets, fine.cells, fine.values, fine.grid.shape, _pair(self.factor), self.how)
-        return sample.with_images(**{self.into: SparseImages(fine.grid.pooled(self.factor), fine.channels, *pooled)})
+        names = [channel.name for channel in fine.channels]
+        means = [(k, names.index(channel.weight)) for k, channel in enumerate(fine.channels) if channel.weight]
+        values = fine.values.copy()
+        for mean, weight in means:
+            values[:, mean] *= fine.values[:, weight]
+        offsets, cells, pooled = pool(fine.offsets, fine.cells, values, fine.grid.shape, _pair(self.factor), self.how)
+        for mean, weight in means:
+            np.divide(pooled[:, mean], pooled[:, weight], out=pooled[:, mean], where=pooled[:, weight] > 0)
+        image = SparseImages(fine.grid.pooled(self.factor), fine.channels, offsets, cells, pooled)
+        return sample.with_images(**{self.into: image})
 
 
 class Crop(Step):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hepimg.kernels import image_transform as transform
-from hepimg.kernels.pool import mean_image, patch_image, pool, pooled_shape
+from hepimg.kernels.pool import patch_image, pool, pooled_shape
 
 SHAPE = (7, 5)
 
@@ -67,15 +67,13 @@ def test_no_image_and_an_impossible_block():
         pool(*empty, SHAPE, (0, 2))
 
 
-def test_mean_and_patch_images():
+def test_patch_images():
     dense = random_images(5, n_images=6, shape=(8, 6))
-    offsets, cells, values = sparse(dense)
-    np.testing.assert_allclose(mean_image(offsets, cells, values, (8, 6)), dense.mean(axis=0, dtype=float), rtol=1e-6)
+    offsets, cells, _ = sparse(dense)
     active = (dense != 0).any(axis=-1).reshape(6, 4, 2, 2, 3)
     np.testing.assert_allclose(patch_image(offsets, cells, (8, 6), (2, 3)), active.mean(axis=(0, 1, 3)))
     with pytest.raises(ValueError, match="do not tile"):
         patch_image(offsets, cells, (8, 6), (3, 3))
-    assert not mean_image(np.zeros(1, dtype=int), cells[:0], values[:0], (8, 6)).any()
 
 
 def test_crop_is_a_window():

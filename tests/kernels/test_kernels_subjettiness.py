@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import Jets, batches, make_jets
 
-from hepimg.kernels import threads
-from hepimg.kernels import SUBJETTINESS_AXES
+from hepimg.kernels import SUBJETTINESS_AXES, threads
 from hepimg.kernels.subjettiness import subjettiness
 
 FASTJET_NAMES = {

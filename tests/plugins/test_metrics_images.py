@@ -9,7 +9,7 @@ from hepimg.errors import DataError
 from hepimg.grid import Grid
 from hepimg.images import PT, Channel, SparseImages
 from hepimg.sample import Ragged, Sample
-from hepimg_metrics.images import Images, active_cells, mean_image
+from hepimg_metrics.images import Images, active_cells
 from hepimg_metrics.observables import Observables
 
 GRID = Grid.square(1.0, 6)
@@ -40,14 +40,6 @@ def toy(n: int = 40, classes: int = 2, channels: tuple[Channel, ...] = (PT,)) ->
         {"mass": "GeV"},
         ("qcd", "top", "w")[:classes],
     )
-
-
-def test_mean_image_is_the_weighted_dense_mean():
-    rows = toy()
-    images, weights = rows.image("image"), rows.column("weight")
-    expected = np.average(images.dense()[:, 0], axis=0, weights=weights)
-    np.testing.assert_allclose(mean_image(images, weights, 0), expected, rtol=1e-6)
-    np.testing.assert_allclose(mean_image(images, np.ones(len(images)), 0), images.mean_image()[0], rtol=1e-12)
 
 
 def test_active_cells_have_the_error_of_a_mean():

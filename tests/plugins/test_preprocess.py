@@ -256,6 +256,19 @@ def test_pixelation_and_pooling_keep_pt_and_commute(jets: list[Jet], rows: int, 
     np.testing.assert_allclose(coarse.dense(), direct.image("image").dense(), rtol=1e-5)
 
 
+def test_pooling_weighted_means_gives_the_weighted_mean_of_the_block() -> None:
+    jets = [[(1.0, 0.11, 0.02), (3.0, 0.13, 0.24), (5.0, -0.5, 0.5)], []]
+    sample = sample_of(jets)
+    channels = ["pt", "y", "phi"]
+    pooled = Pool(factor=5, into="coarse").apply(with_image(sample, GRID, *channels), None).image("coarse")
+    direct = Pixelate.model_validate({"grid": pooled.grid, "channels": channels}).apply(sample, None).image("image")
+    np.testing.assert_allclose(pooled.dense(), direct.dense(), rtol=1e-5)
+    with pytest.raises(ValueError, match="has no meaning for the weighted means y, phi"):
+        Pool(factor=2, how="max").writes({"image": Image("image", direct.grid, direct.channels)})
+    with pytest.raises(ValueError, match="the means y, phi in them would not"):
+        Rotate(angle=30.0, image="image").writes({"image": Image("image", direct.grid, direct.channels)})
+
+
 @pytest.mark.parametrize(("how", "reduce"), [("sum", np.sum), ("max", np.max), ("mean", np.mean)])
 def test_pooling_is_a_reduction_of_blocks(how: Any, reduce: Any) -> None:
     dense = np.random.default_rng(1).exponential(size=(4, 20, 20)) * (
@@ -277,7 +290,9 @@ def test_channels_are_what_their_names_say() -> None:
     np.testing.assert_allclose(images.values[1], [5, 1, 0.5, 1, 5], rtol=1e-5)
     assert images.channels[:2] == (Channel("pt", "GeV"), Channel("count"))
     signed = {"y": "", "charge": "e", "charge_pt": "e GeV"}
-    assert images.channels[2:] == tuple(Channel(name, unit, signed=True) for name, unit in signed.items())
+    weights = ["pt", "pt", ""]
+    expected = tuple(Channel(*named, True, weight) for named, weight in zip(signed.items(), weights, strict=True))
+    assert images.channels[2:] == expected
 
 
 def test_a_grid_across_phi_pi_wraps() -> None:

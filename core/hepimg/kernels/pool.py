@@ -1,4 +1,4 @@
-"""Coarser images, and averages over images."""
+"""Coarser images, and what stands where inside their blocks."""
 
 from typing import Literal
 
@@ -47,18 +47,6 @@ def pool(
 def pooled_shape(shape: tuple[int, int], factors: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns after merging blocks of ``factors`` cells, partial blocks included."""
     return -(-shape[0] // factors[0]), -(-shape[1] // factors[1])
-
-
-def mean_image(offsets: Array, cells: Array, values: Array, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """The average image of a batch, dense.
-
-    Returns:
-        Shape (n_rows, n_columns, n_channels); zero for a batch of no image.
-    """
-    n_channels = values.shape[1]
-    flat = cells.astype(np.int64)[:, np.newaxis] * n_channels + np.arange(n_channels)
-    total = np.bincount(flat.ravel(), weights=values.ravel(), minlength=shape[0] * shape[1] * n_channels)
-    return total.reshape(*shape, n_channels) / max(len(offsets) - 1, 1)
 
 
 def patch_image(offsets: Array, cells: Array, shape: tuple[int, int], factors: tuple[int, int]) -> NDArray[np.float64]:

@@ -131,6 +131,7 @@ def _scratch(name: str, rows: int, columns: int, like: Tensor) -> Tensor:
     key = f"{name} {like.dtype}"
     buffer: Tensor | None = getattr(_store, key, None)
     if buffer is None or buffer.numel() < rows * columns:
-        buffer = like.new_empty(rows * columns)
+        with torch.inference_mode(False):  # a buffer made in inference could never serve a training
+            buffer = torch.empty(rows * columns, dtype=like.dtype)
         setattr(_store, key, buffer)
     return buffer[: rows * columns].view(rows, columns)
