@@ -100,20 +100,23 @@ class Learner:
             threads=options.threads,
             device=options.device,
             data=[[name, self.stored[name].key, self.stored[name].rows] for name in entry.train],
+            classes=self.classes,
             split=options.data.split,
             steps=[describe(step) for step in self.steps_for(entry.task.reads())],
-            upstream={name: self.fit_key(self.analysis.tasks[name]) for name in depends_on(entry)},
+            upstream={name: self._said_key(self.analysis.tasks[name]) for name in depends_on(entry)},
             libraries=describe_libraries(),
         )
+
+    def _said_key(self, entry: TaskEntry) -> list[str | int]:
+        """What decides a task's predictions, whatever they are for."""
+        return [self.fit_key(entry), entry.test_draws]
 
     def predict_key(self, entry: TaskEntry, sample: str) -> str:
         """What decides a task's predictions for a sample."""
         stored = self.stored[sample]
         return content_key(
-            fit=self.fit_key(entry),
+            said=self._said_key(entry),
             data=[sample, stored.key, stored.rows],
-            classes=self.classes,
-            draws=entry.test_draws,
         )
 
     def _prediction_path(self, entry: TaskEntry, sample: str, split: str, shard: Path) -> Path:
