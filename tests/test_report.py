@@ -64,7 +64,7 @@ def folder(tmp_path):
         "tag.auc": {"value": 0.9641, "error": 0.0015, "n": 2}, "trees.auc": {"value": 0.9492, "error": 0.0018, "n": 9},
         "tag[seed=1].auc": {"value": 0.9652, "error": 0.0014, "n": 9},
         "tag.rejection@0.3": {"value": 2000.0, "error": None, "n": 9, "limit": True},
-        "trees.rejection@0.3": {"value": 453.1, "error": 42.0, "n": 9, "added_later": 3},
+        "trees.rejection@0.3": {"value": 453.1, "error": 42.0, "n": 9},
         "image.active@qcd": {"value": 60.12, "error": 0.31, "n": 9},
     })  # fmt: skip
     facts = {"cross_section_pb": 1234.5, "cross_section_pb_error": 5.31, "process": "HardQCD:all"}

@@ -159,7 +159,7 @@ class Learner:
             state = entry.task.fit(train, valid, self.run_of(entry))
             state = {name: np.asarray(array) for name, array in state.items()}
         write_state(unit.folder / "state.safetensors", state)
-        write_json(unit.folder / "model.json", self.description(entry))
+        write_json(unit.folder / "model.json", self.description(entry, state))
         self.seconds.setdefault(entry.name, {})["fit"] = round(time.perf_counter() - started, 3)
         unit.finish(
             {
@@ -179,7 +179,7 @@ class Learner:
         except Exception:
             log.exception("an observer (hepimg_after_task) of task %s failed", entry.name)
 
-    def description(self, entry: TaskEntry) -> dict[str, Any]:
+    def description(self, entry: TaskEntry, state: State) -> dict[str, Any]:
         """``model.json``: what a saved state needs to be used again."""
         ports = self.known
         steps = self.steps_for(entry.task.reads())
@@ -187,6 +187,7 @@ class Learner:
             "task": describe(entry.task),
             "plugin": self.analysis.registry.plugin_of(entry.task),
             "seed": entry.seed,
+            "parameters": sum(array.size for array in state.values() if array.dtype.kind == "f"),
             "classes": self.classes,
             "trained_on": {name: self.stored[name].key for name in entry.train},
             "steps": [{"step": step.name, **step.model_dump(mode="json")} for step in steps],

@@ -59,17 +59,16 @@ def describe_sample(stored: StoredSample) -> dict[str, Any]:
 def combine_facts(facts: list[Mapping[str, Any]]) -> dict[str, Any]:
     """One set of facts from those of the shards.
 
-    A number that comes with an error (``cross_section_pb`` and ``cross_section_error_pb``) is averaged, its error
+    A number that comes with an error (``cross_section_pb`` and ``cross_section_pb_error``) is averaged, its error
     falling with the number of shards; other numbers are summed; texts are kept.
     """
     combined: dict[str, Any] = {}
-    averaged = {name.replace("_error", "") for name in (facts[0] if facts else ()) if "_error" in name}
     for name, value in facts[0].items() if facts else ():
         values = [fact[name] for fact in facts]
         if isinstance(value, str):
             combined[name] = value
-        elif "_error" in name:
+        elif name.endswith("_error"):
             combined[name] = float(sum(v**2 for v in values) ** 0.5 / len(values))
         else:
-            combined[name] = sum(values) / len(values) if name in averaged else sum(values)
+            combined[name] = sum(values) / len(values) if f"{name}_error" in facts[0] else sum(values)
     return combined

@@ -160,7 +160,7 @@ def _facts_of(pythia: Any, made: int) -> dict[str, float | str]:
     info = pythia.infoPython()
     return {
         "cross_section_pb": info.sigmaGen() * PICOBARN_PER_MILLIBARN,
-        "cross_section_error_pb": info.sigmaErr() * PICOBARN_PER_MILLIBARN,
+        "cross_section_pb_error": info.sigmaErr() * PICOBARN_PER_MILLIBARN,
         "events": made,
         "pythia": f"{pythia.settings.parm('Pythia:versionNumber'):.3f}",
     }

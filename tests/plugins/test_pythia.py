@@ -153,7 +153,7 @@ def test_facts(tops: Sample) -> None:
     facts = source.facts()
     assert facts["events"] == 2 * BATCH
     assert facts["cross_section_pb"] == pytest.approx(0.4, rel=0.3)
-    assert 0 < float(facts["cross_section_error_pb"]) < 0.1
+    assert 0 < float(facts["cross_section_pb_error"]) < 0.1
     assert str(facts["pythia"]).startswith("8.3")
 
 

@@ -55,7 +55,7 @@ class Content:
         return cls(
             folder=folder,
             analysis=read_json(folder / "analysis.json"),
-            metrics={name: Estimate(**_known(number)) for name, number in metrics.items()},
+            metrics={name: Estimate(**number) for name, number in metrics.items()},
             provenance=_optional(folder / "provenance.json", {}),
             timing=_optional(folder / "timing.json", {}),
             figures=_optional(folder / "figures" / FIGURES, []),
@@ -87,12 +87,6 @@ def read_log(path: Path) -> dict[str, list[float]]:
         return {name: [float(row[name] or "nan") for row in rows] for name in columns}
     except ValueError as error:
         raise DataError(f"not a number: {error}", where=str(path), fix="Remove it and run again.") from error
-
-
-def _known(number: Mapping[str, Any]) -> dict[str, Any]:
-    """What an estimate holds, and not what a later version may add; null stands for not-a-number."""
-    known = {key: number[key] for key in ("value", "error", "n", "limit") if key in number}
-    return {**known, "value": float("nan") if known.get("value") is None else known["value"]}
 
 
 def _optional(path: Path, missing: Any) -> Any:

@@ -141,12 +141,10 @@ def _facts(facts: Mapping[str, Any]) -> str:
     for name, value in facts.items():
         if name.endswith("_error") and name.removesuffix("_error") in facts:
             continue
-        label, unit = (
-            (name.removesuffix(f"_{u}"), u) if (u := name.rpartition("_")[2]) in ("pb", "fb", "GeV") else (name, "")
-        )
+        start, _, end = name.rpartition("_")
+        label, unit = (start, end) if end in ("pb", "fb", "GeV") else (name, "")
         if isinstance(value, float):
-            error = facts.get(f"{name}_error", facts.get(f"{label}_error_{unit}"))
-            value = rounded(value, error)
+            value = rounded(value, facts.get(f"{name}_error"))
         lines.append(escape(f"{label.replace('_', ' ')} {value} {unit}".strip()))
     return "<br>".join(lines)
 
@@ -167,7 +165,7 @@ def _tasks(content: Content) -> str:
                 duration(spent["predict"]) if "predict" in spent else "",
             ]
         )
-    return text_table(("task", "kind", "options", "parameters", "fit", "predict"), rows) if rows else ""
+    return text_table(("task", "kind", "options", "learned numbers", "fit", "predict"), rows) if rows else ""
 
 
 def _options(options: Mapping[str, Any]) -> str:
