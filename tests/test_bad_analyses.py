@@ -70,6 +70,13 @@ CASES = {
     "impossible grid": ("[40, 40]", "[40, -1]", ":14: preprocess[1].grid: shape must be positive"),
     "grid of one axis": ("eta: [-1, 1], ", "", "a grid has two axes"),
     "quick of nothing": ("data.rows: 10", "tasks.tug.fit: 1", None),
+    "scan of nothing": ("task: trees, signal: top", "scan: {learning_rate: []}, task: trees, signal: top", ":17: tasks.trees.scan.learning_rate"),
+    "scan inside null": ("image: image, signal: top", "image: image, signal: top, fit: null, scan: {fit.epochs: [1]}", "tasks.tag.scan.fit.epochs: cannot be scanned"),
+    "mixture with options": ("  qcd: {process: dijet}\n", "  qcd: {process: dijet}\n  m: {of: [qcd], rows: 7}\n", "samples.m.rows: unknown key; a mixture has only of"),
+    "signal that is a mixture": ("image: image, signal: top", "image: image, signal: m", "no sample 'm'; known: qcd, top"),
+    "no test rows": ("[0.7, 0.1, 0.2]", "[0.9, 0.1, 0.0]", ":8: data.split: evaluate needs test rows"),
+    "score not predicted for the signal": ("image: image, signal: top", "image: image, signal: top, apply: [qcd]", ":19: evaluate[0]: tag.score is not predicted for top; add it to apply of tag"),
+    "steps of a sample": ("process: ttbar_hadronic}", "process: ttbar_hadronic, steps: [center]}", ":11: samples.top.steps[0]: the step center works on jets"),
     "step without a name": ("- center", "- {on: axis}", ":13: preprocess[0]: needed: a step's name"),
 }  # fmt: skip
 
@@ -123,7 +130,7 @@ def test_a_missing_file_tells_what_is_there(tmp_path: Path) -> None:
     ("assignment", "words"),
     [
         ("data.rows", "needed: key=value"),
-        ("data.rows=many", "valid integer"),
+        ("data.rows=many", "--set: data.rows: .*valid integer"),
         ("tasks.tga.fit.epochs=2", "no 'tga'; did you mean 'tag'"),
         ("tasks.tag.fit.epoch=2", "did you mean 'epochs'"),
         ("title.x=1", "is not inside a mapping"),

@@ -62,6 +62,21 @@ def test_every_analysis_checks() -> None:
         load_analysis(path, quick=True)
 
 
+def test_the_schema_accepts_what_the_check_accepts() -> None:
+    import jsonschema
+    import yaml
+
+    from hepimg.schema import analysis_schema
+
+    schema = analysis_schema()
+    for path in (ROOT / "analyses").glob("*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        jsonschema.validate(content, schema)
+        content["preprocess"].append({"step": "pool", "factr": 2})
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(content, schema)
+
+
 @pytest.mark.analyses
 def test_the_tutorial_runs(tmp_path: Path) -> None:
     (tmp_path / "analyses").symlink_to(ROOT / "analyses")

@@ -76,6 +76,11 @@ def test_the_repr_tells_grid_count_and_occupancy() -> None:
     assert repr(SparseImages.empty(3, GRID)).startswith("SparseImages(3 images, Grid(4x4")
 
 
+def test_the_patch_image_is_flat_for_full_images() -> None:
+    images = SparseImages.from_dense(np.ones((2, 4, 4)), GRID)
+    assert images.patch_image(2).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
 def test_another_grid_cannot_follow() -> None:
     with pytest.raises(DataError, match="cannot follow"):
         SparseImages.concatenate([SparseImages.empty(1, GRID), SparseImages.empty(1, Grid.square(2.0, 4))])

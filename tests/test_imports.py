@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -41,3 +42,13 @@ def test_no_slow_library_is_imported(arguments: list[str]) -> None:
     imported = set(json.loads(done.stderr.splitlines()[-1]))
     assert "typer" in imported
     assert not imported & SLOW
+
+
+def test_kernels_import_numpy_and_numba_only() -> None:
+    allowed = {"numpy", "numba", "hepimg.kernels", *sys.stdlib_module_names}
+    for path in (Path(__file__).parents[1] / "core" / "hepimg" / "kernels").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            for module in modules:
+                assert any(module == name or module.startswith(f"{name}.") for name in allowed), (path.name, module)

@@ -81,6 +81,8 @@ def test_ctrl_c_says_how_to_continue(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": path, "HEPIMG_CACHE": str(tmp_path / "cache")},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job, such as a CI run may be, ignores Ctrl-C; a person's command does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     time.sleep(6)
     process.send_signal(signal.SIGINT)

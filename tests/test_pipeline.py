@@ -110,7 +110,7 @@ def test_show_and_observables_read_a_shard(finished: Path, tmp_path: Path) -> No
     import pyarrow.parquet as pq
 
     read = pq.read_table(table)
-    assert read.column_names == ["event", "mass", "tau21[axes=kt,beta=2]", "c2"]
+    assert read.column_names == ["event", "weight", "mass", "tau21[axes=kt,beta=2]", "c2"]
     assert read.schema.field("mass").metadata == {b"unit": b"GeV"}
     assert np.isfinite(read["c2"].to_numpy()).all()
     code, _, errors = again(finished, "observables", shard, "--names", "mas", "--out", table)

@@ -56,17 +56,18 @@ def test_damaged_json_names_the_file(tmp_path: Path) -> None:
 
 def test_a_unit_is_finished_by_its_manifest(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    unit = cache.unit("fit", "abc")
+    unit = cache.unit("fit", content_key(a=1))
     with unit.lock():
         assert not unit.is_finished
         unit.finish({"task": "tag"})
     assert unit.manifest == {"task": "tag"}
-    assert [(kind, unit.folder.name) for kind, unit in cache.units()] == [("fit", "abc")]
+    (tmp_path / "fit" / "thesis").mkdir()
+    assert [(kind, found.folder) for kind, found in cache.units()] == [("fit", unit.folder)]
 
 
 def test_cleaning_leaves_what_is_in_use(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    used, idle = cache.unit("fit", "used"), cache.unit("fit", "idle")
+    used, idle = cache.unit("fit", content_key(a=1)), cache.unit("fit", content_key(a=2))
     idle.finish({})
     with used.lock():
         used.finish({})

@@ -5,25 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hepimg.components import Component, Metric, Source, Step, Task
+from hepimg.options import Options
 from hepimg.registry import Kind, Registry
 from hepimg.yaml_lines import Document, Place
 
 Rows = Annotated[int, Field(gt=0, description="rows (jets) of each sample")]
+Values = Annotated[list[Any], Field(min_length=1)]
 Split = Annotated[
     tuple[float, float, float], Field(description="fractions for train, valid, test; rows of one event stay together")
 ]
 
 
-class Strict(BaseModel):
-    """Options that a file may hold: no other keys, no silent conversions, no infinities."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DataOptions(Strict):
+class DataOptions(Options):
     """The key ``data``."""
 
     source: Any = Field(description="a source's name, or {source: name, option: value ...}")
@@ -39,7 +35,7 @@ class DataOptions(Strict):
         return self
 
 
-class AnalysisOptions(Strict):
+class AnalysisOptions(Options):
     """The keys of an analysis file."""
 
     title: str = Field(description="heading of the report")
@@ -56,14 +52,14 @@ class AnalysisOptions(Strict):
     quick: dict[str, Any] = Field({}, description="place -> value, set by --quick")
 
 
-class TaskOptions(Strict):
+class TaskOptions(Options):
     """What every task of an analysis may say besides its own options."""
 
     task: str = Field(description="the task's name")
     train: list[str] = Field([], description="samples to learn from; none: all")
     apply: list[str] = Field([], description="samples to predict; none: all")
     seeds: int = Field(1, gt=0, description="train this many times, with seeds of its own each")
-    scan: dict[str, list[Any]] = Field({}, description="option -> values; one training for each combination")
+    scan: dict[str, Values] = Field({}, description="option -> values; one training for each combination")
     test_draws: int = Field(
         0, ge=0, description="predict the mean over this many draws of the random steps; 0: they rest"
     )
@@ -78,6 +74,7 @@ class SampleEntry:
     steps: tuple[Step, ...]
     rows: int
     place: Place
+    step_place: Place
 
 
 @dataclass(frozen=True)

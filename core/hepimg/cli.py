@@ -119,18 +119,21 @@ def data(
     verify: Annotated[bool, typer.Option("--verify", help="Read every shard again and compare its checksum.")] = False,
 ) -> None:
     """Make the samples of an analysis and nothing else; print where they are and their checksums."""
-    import os
-
     from hepimg.config import load_analysis
     from hepimg.generate import make_data, verify_data
     from hepimg.progress import Bars
     from hepimg.provenance import describe_sample
     from hepimg.store import Cache
+    from hepimg.workers import usable_cores
 
     analysis = load_analysis(file, quick=quick, assignments=assignments or ())
     cache = Cache()
     with _resumable(), Bars() as bars:
-        stored = make_data(analysis, cache, bars, jobs or os.cpu_count() or 1, scheduler)
+        try:
+            stored = make_data(analysis, cache, bars, jobs or usable_cores(), scheduler)
+        except PluginError as error:
+            typer.echo(error.trace, err=True)
+            raise
         if verify:
             verify_data(stored, bars)
     for name, sample in stored.items():
@@ -159,13 +162,13 @@ def cache_list() -> None:
 
 @cache_app.command("clean")
 def cache_clean(
-    older_than: Annotated[float, typer.Option("--older-than", help="Only units untouched for this many days.")] = 0.0,
+    older_than: Annotated[float, typer.Option("--older-than", help="Only units unused for this many days.")] = 0.0,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Only units that an interrupt left unfinished.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove units of work; those in use by a running analysis stay."""
+    """Remove units of work; those that are being made at this moment stay.  Everything can be made again."""
     from hepimg.store import Cache
 
     cache = Cache()
@@ -235,6 +238,5 @@ def main() -> None:
     try:
         app()
     except HepimgError as error:
-        log = " (its traceback is in log.txt of the results)" if isinstance(error, PluginError) else ""
-        typer.echo(f"hepimg: {error}{log}", err=True)
+        typer.echo(f"hepimg: {error}", err=True)
         sys.exit(error.exit_code)

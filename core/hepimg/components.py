@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hepimg.grid import Axis, Grid
+from hepimg.options import Options
 
 if TYPE_CHECKING:
     import logging
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Axis", "Collection", "Column", "Component", "Estimate", "Evaluation", "Field", "Figure", "Grid", "Image", "Metric",
-    "Model", "Port", "Ports", "Predictions", "Run", "Shard", "Source", "State", "Step", "Task",
+    "Model", "Options", "Port", "Ports", "Predictions", "Run", "Shard", "Source", "State", "Step", "Task",
 ]  # fmt: skip
 
 RowKind = Literal["event", "jet"]
@@ -69,14 +70,12 @@ Ports = Mapping[str, Port]
 """What is known at one point of an analysis, by name."""
 
 
-class Component(BaseModel):
+class Component(Options):
     """The base of everything a plugin offers.
 
     Class variables: ``name``, what YAML calls it; ``version``, raised when the same options give other results (results
     of the former version are then made again); ``libraries``, distributions whose version changes results too.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
@@ -95,7 +94,7 @@ class Shard:
         index: its number within the sample; it decides ``seed`` and the numbers of its events.
         rows: how many rows to make; None: all that its part of a file holds.
         seed: for every random number in it.
-        part: what a source of files put here in :meth:`Source.shards`: which file, which entries.
+        part: what a source of files put here in :meth:`Source.parts`: which file, which entries.
     """
 
     index: int
@@ -185,7 +184,7 @@ class Run:
         seed: of this task; everything random derives from it.
         threads: how many CPU threads it may use; results are the same bytes for the same number.
         device: ``cpu`` or ``cuda``.
-        folder: its own; checkpoints live there while it learns, and it is empty at the start of a first try.
+        folder: its own; checkpoints live there while it learns.
         logger: goes to ``log.txt`` of the task.
         progress: a bar on the terminal.
         models: frozen networks of the tasks named in :meth:`Task.models`.

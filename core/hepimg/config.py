@@ -36,13 +36,26 @@ def load_analysis(
         raise ConfigError(
             [*document.problems, Problem(0, "", "an analysis is a mapping with title, data, samples, tasks", str(path))]
         )
-    settings = [parse_assignment(text) for text in assignments]
-    if quick and isinstance(document.content.get("quick"), dict):
-        settings = [(place_of(key), value) for key, value in document.content["quick"].items()] + settings
-    for place, value in settings:
+    if quick:
+        _assign_quick(document)
+    for text in assignments:
+        place, value = parse_assignment(text)
         _assign(document, place, value)
+        document.sources[place] = ("--set", 0)
     name = path.stem + ("-quick" if quick else "")
     return _Builder(document, registry or load_registry()).build(name)
+
+
+def _assign_quick(document: Document) -> None:
+    """Apply the settings of ``quick:``."""
+    quick = document.content.get("quick")
+    if not isinstance(quick, dict) or not quick:
+        message = "--quick needs settings, such as quick: {data.rows: 1000}"
+        document.problems.append(document.problem(("quick",), message))
+        return
+    for key, value in quick.items():
+        _assign(document, place_of(key), value)
+        document.sources[place_of(key)] = (document.source, document.lines[("quick", key)])
 
 
 def _assign(document: Document, place: Place, value: Any) -> None:
@@ -56,7 +69,7 @@ def _assign(document: Document, place: Place, value: Any) -> None:
         elif isinstance(here, dict):
             if last:
                 here[str(part)] = value
-            elif part not in here:
+            elif str(part) not in here:
                 if depth < 2 and not (depth == 0 and part in AnalysisOptions.model_fields):
                     document.problems.append(
                         document.problem(place, f"cannot be set: no {part!r}; {did_you_mean(str(part), here)}")
@@ -90,6 +103,8 @@ class _Builder:
         for sample, content in options.samples.items():
             if "of" in content:
                 mixtures[sample] = content["of"] if isinstance(content["of"], list) else [content["of"]]
+                for key in set(content) - {"of"}:
+                    self.complain(("samples", sample, key), "unknown key; a mixture has only of: [names]")
             elif entry := self.sample(sample, content, options.data):
                 analysis.samples[sample] = entry
         names = self.sample_names(options, mixtures)
@@ -162,7 +177,7 @@ class _Builder:
         found = self.components("step", steps, step_place)
         if source is None or len(found) < len(steps):
             return None
-        return SampleEntry(name, source, tuple(found), rows, ("samples", name))  # type: ignore[arg-type]
+        return SampleEntry(name, source, tuple(found), rows, ("samples", name), step_place)  # type: ignore[arg-type]
 
     def sample_names(self, options: AnalysisOptions, mixtures: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
         """Each name that a task may use, and the samples it stands for."""
@@ -192,7 +207,9 @@ class _Builder:
             chosen = dict(zip(common.scan, values, strict=True))
             options = json.loads(json.dumps(own))
             for key, value in chosen.items():
-                _set_inside(options, key.split("."), value)
+                if not _set_inside(options, key.split("."), value):
+                    self.complain((*place, "scan", key), "cannot be scanned: what it is inside of is not a mapping")
+                    return []
             task = self.component("task", {"task": common.task, **options}, place)
             if task is None:
                 return []
@@ -250,10 +267,14 @@ def _expand(value: Any, variants: Mapping[str, list[str]]) -> Any:
     return expanded
 
 
-def _set_inside(options: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+def _set_inside(options: dict[str, Any], keys: Sequence[str], value: Any) -> bool:
+    """Set an inner option, making mappings on the way; False where something else stands in the way."""
     for key in keys[:-1]:
         options = options.setdefault(key, {})
+        if not isinstance(options, dict):
+            return False
     options[keys[-1]] = value
+    return True
 
 
 def _explain(fault: Any, model: type[BaseModel]) -> str:

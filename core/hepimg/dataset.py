@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import Step
-from hepimg.errors import blame
+from hepimg.errors import DataError, blame
 from hepimg.random import derive_seed, uniform
 from hepimg.sample import Sample
 from hepimg.shards import read_shard
@@ -42,9 +42,9 @@ class Part:
     rows: NDArray[np.int64]
     joined: tuple[tuple[str, Path], ...] = ()
 
-    def read(self, classes: tuple[str, ...]) -> Sample:
+    def read(self, classes: tuple[str, ...], names: tuple[str, ...] | None = None) -> Sample:
         """The rows, with the columns ``sample`` and ``row``, and the joined predictions as ``task.name``."""
-        sample = read_shard(self.path)[self.rows]
+        sample = read_shard(self.path, names)[self.rows]
         row = (np.int64(self.sample) << SAMPLE_SHIFT) + self.first + self.rows
         sample = sample.with_columns(sample=np.full(len(row), self.sample, np.int16), row=row)
         for task, path in self.joined:
@@ -64,12 +64,14 @@ class Dataset:
         classes: names of the samples.
         steps: jet steps, run on every batch that is read.
         seed: of the random steps.
+        names: columns, collections and images that are read of each shard; None: all.
     """
 
     parts: tuple[Part, ...]
     classes: tuple[str, ...]
     steps: tuple[Step, ...] = ()
     seed: int = 0
+    names: tuple[str, ...] | None = None
     _memory: dict[tuple[int, ...], Sample] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -81,22 +83,27 @@ class Dataset:
         Args:
             names: columns, collections and images to keep; None: all.
             limit: a number of rows.
+
+        Raises:
+            DataError: there is none.
         """
         keep = None if names is None else list(names)
         loaded, rows = [], 0
         for part in self.parts:
             if limit is not None and rows >= limit:
                 break
-            sample = self.preprocess(part.read(self.classes))
+            sample = self.preprocess(part.read(self.classes, self.names))
             loaded.append(sample if keep is None else sample.select(keep))
             rows += len(sample)
+        if not loaded:
+            raise DataError("no rows", fix="Look at data.split, data.rows, and the samples that the tasks apply to.")
         whole = Sample.concatenate(loaded)
         return whole if limit is None else whole[:limit]
 
     def samples(self, draw: int | None = None) -> Iterator[tuple[Part, Sample]]:
         """Each part's rows in order, preprocessed; ``draw`` numbers the draw of the random steps, None: they rest."""
         for part in self.parts:
-            yield part, self.preprocess(part.read(self.classes), None if draw is None else ("draw", draw))
+            yield part, self.preprocess(part.read(self.classes, self.names), None if draw is None else ("draw", draw))
 
     def batches(self, size: int, seed: int, epoch: int, start: int = 0) -> Iterator[Sample]:
         """Shuffled batches for training, with random steps, new for every epoch.
@@ -158,7 +165,7 @@ class Dataset:
         key = tuple(window)
         if key not in self._memory:
             self._memory.clear()
-            parts = [self.parts[number].read(self.classes) for number in window]
+            parts = [self.parts[number].read(self.classes, self.names) for number in window]
             self._memory[key] = Sample.concatenate(parts)
         return self._memory[key]
 

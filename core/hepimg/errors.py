@@ -95,13 +95,22 @@ class PluginError(HepimgError):
 
 @contextmanager
 def blame(component: object, where: str) -> Iterator[None]:
-    """Turn what a component raises into a :class:`PluginError` that names it; hepimg's own errors pass.
+    """Turn what a component raises into a :class:`PluginError` that names it; hepimg's own errors learn the place.
 
     Raises:
         PluginError: the component raised.
+        DataError: as it was raised, with the place if it had none.
     """
     try:
         yield
+    except DataError as error:
+        if error.where:
+            raise
+        raise DataError(error.found, where=where, needed=error.needed, fix=error.fix) from error
+    except PluginError as error:
+        if where in error.where:
+            raise
+        raise PluginError(error.message, error.plugin, f"{where}, {error.where}", error.trace) from error
     except HepimgError:
         raise
     except Exception as error:

@@ -124,6 +124,7 @@ class _Check:
             return self.problems
         for entry in order:
             self.read(entry.task, ports, entry.place)
+            self.judge_samples(entry.task, {*entry.train, *entry.apply}, entry.place)
             for model in entry.task.models():
                 if model not in analysis.tasks:
                     self.complain(entry.place, f"no task {model!r}; {did_you_mean(model, analysis.tasks)}")
@@ -135,7 +136,19 @@ class _Check:
                     self.complain(entry.place, str(error))
         for metric in analysis.evaluate:
             self.read(metric.metric, ports, metric.place)
+            self.judge_samples(metric.metric, set(metric.metric.samples()), metric.place)
+        if analysis.evaluate and not analysis.options.data.split[2]:
+            self.complain(("data", "split"), "evaluate needs test rows: the third fraction is 0")
         return self.problems
+
+    def judge_samples(self, reader: Component, samples: set[str], place: Place) -> None:
+        """The predictions that are read must have been made for the samples that are asked for."""
+        for port in reader.reads():
+            upstream = self.analysis.tasks.get(port.name.rpartition(".")[0])
+            missing = samples - set(upstream.apply) if upstream else set()
+            if upstream and missing:
+                names = ", ".join(sorted(missing))
+                self.complain(place, f"{port.name} is not predicted for {names}; add it to apply of {upstream.group}")
 
     def judge(self, ports: Sequence[Port], place: Place) -> None:
         for port in ports:
@@ -146,7 +159,7 @@ class _Check:
         """What the jets of a sample come with after preprocessing."""
         kind = entry.source.rows_out
         ports: dict[str, Port] = by_name([*STORED, *entry.source.writes()])
-        stages: list[tuple[Place, Step]] = [(("data", "steps", k), step) for k, step in enumerate(entry.steps)]
+        stages: list[tuple[Place, Step]] = [((*entry.step_place, k), step) for k, step in enumerate(entry.steps)]
         stages += [(("preprocess", k), step) for k, step in enumerate(self.analysis.preprocess)]
         for number, (place, step) in enumerate(stages):
             if number == len(entry.steps):

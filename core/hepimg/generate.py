@@ -5,15 +5,17 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from hepimg.analysis import Analysis, SampleEntry
 from hepimg.checks import check_sample
 from hepimg.components import Progress, Shard, Source, Step
-from hepimg.errors import DataError, blame
+from hepimg.errors import DataError, PluginError, blame
 from hepimg.random import derive_seed
 from hepimg.sample import Sample
 from hepimg.shards import checksum, read_shard, write_shard
@@ -88,21 +90,27 @@ def make_data(
         DataError: the data are wrong.
         PluginError: a source or a step failed; finished shards are kept.
     """
-    stored = {}
-    for entry in analysis.samples.values():
-        key = sample_key(analysis, entry)
-        unit = cache.unit("data", key)
-        with unit.lock():
-            orders = make_orders(analysis, entry, unit, key)
+    entries = analysis.samples.values()
+    keys = {entry.name: sample_key(analysis, entry) for entry in entries}
+    units = {key: cache.unit("data", key) for key in sorted(set(keys.values()))}
+    orders = {entry.name: make_orders(analysis, entry, units[keys[entry.name]], keys[entry.name]) for entry in entries}
+    with ExitStack() as locks:
+        for unit in units.values():
+            locks.enter_context(unit.lock())
             for stale in unit.folder.glob(".*.tmp"):
                 stale.unlink()
+        # Samples of the same options share their shards: the longest order of each decides.
+        longest = {
+            order.path: order for order in sorted(chain(*orders.values()), key=lambda order: order.shard.rows or 0)
+        }
+        todo = [order for order in longest.values() if not order.is_done()]
+        if todo:
+            _make(sorted(todo, key=lambda order: (order.sample, order.shard.index)), progress, jobs, scheduler)
+        for entry in entries:
+            unit = units[keys[entry.name]]
             if not unit.is_finished:
                 unit.finish({"source": describe(entry.source), "steps": [describe(step) for step in entry.steps]})
-            todo = [order for order in orders if not order.is_done()]
-            if todo:
-                _make(todo, entry, progress, jobs, scheduler)
-        stored[entry.name] = _stored(entry, key, orders)
-    return stored
+    return {entry.name: _stored(entry, keys[entry.name], orders[entry.name]) for entry in entries}
 
 
 def verify_data(stored: Mapping[str, StoredSample], progress: Progress) -> None:
@@ -116,7 +124,9 @@ def verify_data(stored: Mapping[str, StoredSample], progress: Progress) -> None:
         for (path, _), manifest in zip(sample.shards, sample.manifests, strict=True):
             if checksum(read_shard(path)) != manifest["checksum"]:
                 raise DataError(
-                    "a damaged shard: its checksum is wrong", where=str(path), fix=f"Remove {path} and run again."
+                    "a damaged shard: its checksum is wrong",
+                    where=str(path),
+                    fix=f"Remove {path.with_suffix('.json')} and run again: the shard is made anew.",
                 )
             progress.advance()
         progress.stop()
@@ -127,6 +137,7 @@ def sample_key(analysis: Analysis, entry: SampleEntry) -> str:
     return content_key(
         source=describe(entry.source),
         steps=[describe(step) for step in entry.steps],
+        parts=entry.source.parts(),
         seed=analysis.options.seed,
         shard=analysis.options.data.shard,
     )
@@ -160,28 +171,29 @@ def _stored(entry: SampleEntry, key: str, orders: Sequence[Order]) -> StoredSamp
     return StoredSample(entry.name, key, tuple(shards), tuple(manifests))
 
 
-def _make(todo: Sequence[Order], entry: SampleEntry, progress: Progress, jobs: int, scheduler: str | None) -> None:
+def _make(todo: Sequence[Order], progress: Progress, jobs: int, scheduler: str | None) -> None:
     total = sum(order.shard.rows for order in todo) if all(order.shard.rows for order in todo) else None  # type: ignore[misc]
-    progress.start(f"data {entry.name}", total, f"{(entry.steps[-1] if entry.steps else entry.source).rows_out}s")
+    names = ", ".join(dict.fromkeys(order.sample for order in todo))
+    progress.start(f"data {names}", total, "rows")
     with start_workers(min(jobs, len(todo)), scheduler) as (executor, made):
         futures = [executor.submit(make_shard, order) for order in todo]
         try:
             _wait(futures, made, progress)
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+        except BrokenExecutor as error:
+            message = (
+                "a worker process died: out of memory, a crash in compiled code, or a script that calls hepimg.run"
+            )
+            raise PluginError(f"{message} without if __name__ == '__main__'", where=f"data {names}") from error
     progress.stop()
 
 
 def _wait(futures: Sequence[Future[None]], made: Any, progress: Progress) -> None:
     """Wait for all shards, moving the bar; the first failure is raised."""
-    waiting = set(futures)
+    waiting = list(futures)
     while waiting:
-        done = {future for future in waiting if future.done()}
-        for future in done:
+        for future in [future for future in waiting if future.done()]:
             future.result()
-        waiting -= done
+            waiting.remove(future)
         try:
             while True:
                 progress.advance(made.get(timeout=0.1 if waiting else 0))

@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from hepimg.options import Options
 
 UNITS = {"eta": "", "y": "", "phi": "rad"}
 CIRCLE = 2 * math.pi
 
 
-class Axis(BaseModel):
+class Axis(Options):
     """Consecutive cells along one coordinate: evenly spaced between ``low`` and ``high``, or between given ``edges``.
 
     An axis named ``phi`` is an angle: a coordinate is first wrapped to within half a turn of the axis' centre.  It is
     *periodic* (its last cell touches its first) when it covers the whole circle.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="coordinate: eta, y, phi, or any other")
     edges: tuple[float, ...] = Field(description="cell edges, ascending; for a regular axis: low, high", min_length=2)
@@ -92,14 +92,12 @@ class Axis(BaseModel):
         return self.model_copy(update={"edges": tuple(edges)})
 
 
-class Grid(BaseModel):
+class Grid(Options):
     """Rows and columns of cells; cell ``(r, c)`` has the number ``r * columns + c``.
 
     In an analysis file: ``{eta: [-1, 1], phi: [-1, 1], shape: [160, 160]}``, the first axis being the rows, or with
     edges of its own for each axis: ``{eta: [-2, -1, 0, 1, 2], phi: [-1, 0, 1]}``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: Axis
     columns: Axis
@@ -135,6 +133,14 @@ class Grid(BaseModel):
         if self.size >= 2**31:
             raise ValueError(f"a grid of {self.shape} has more cells than a 32-bit number counts")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """Both forms, for editors."""
+        numbers = {"type": "array", "items": {"type": "number"}, "minItems": 2}
+        shape = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
+        short = {"type": "object", "properties": {"shape": shape}, "additionalProperties": numbers}
+        return {"anyOf": [short, handler(schema)]}
 
     @classmethod
     def square(cls, half_width: float, size: int) -> Grid:

@@ -183,6 +183,16 @@ class SparseImages:
         totals = [np.bincount(self.cells, values[:, k], self.grid.size) for k in range(len(self.channels))]
         return np.reshape(totals, (len(self.channels), *self.grid.shape)) / (weights.sum() or 1.0)
 
+    def patch_image(self, factor: int) -> NDArray[np.float64]:
+        """(factor, factor) mean occupancy of each position inside blocks of ``factor`` x ``factor`` cells.
+
+        Raises:
+            ValueError: the blocks do not tile the grid.
+        """
+        from hepimg.kernels.pool import patch_image
+
+        return patch_image(self.offsets, self.cells, self.grid.shape, (factor, factor))
+
     def particles(self, channel: str = "pt") -> Particles:
         """The active cells as massless particles at their centres, with y = eta."""
         from hepimg.particles import Particles

@@ -81,8 +81,9 @@ class Learner:
                 if len(chosen):
                     parts.append(Part(self.classes.index(name), path, first, chosen, joined))
                 first += rows
-        seed = derive_seed(self.analysis.options.seed, "preprocess")
-        return Dataset(tuple(parts), self.classes, self.steps_for(wanted), seed)
+        seed, steps = derive_seed(self.analysis.options.seed, "preprocess"), self.steps_for(wanted)
+        names = {port.name for port in (*wanted, *(port for step in steps for port in step.reads()))}
+        return Dataset(tuple(parts), self.classes, steps, seed, tuple(sorted(names)))
 
     def _split(self, sample: str, path: Path, rows: int) -> NDArray[np.int8]:
         if (sample, path) not in self._splits:
@@ -215,7 +216,7 @@ class Learner:
         draws = max(entry.test_draws, 1) if any(step.is_random for step in dataset.steps) else 1
         self.progress.start(f"{entry.name} predicts {sample} ({split})", len(todo) * draws)
         for part in todo:
-            raw = part.read(self.classes)
+            raw = part.read(self.classes, dataset.names)
             with blame(entry.task, f"task {entry.name}, predicting {sample}, shard {part.path.name}"):
                 total = Mean()
                 for draw in range(draws):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import shutil
 import threading
 import time
@@ -20,7 +19,7 @@ from hepimg.analysis import Analysis, MetricEntry
 from hepimg.components import Estimate, Evaluation, Figure, Progress
 from hepimg.config import load_analysis
 from hepimg.dataset import SPLITS
-from hepimg.errors import DataError, HepimgError, PluginError, blame
+from hepimg.errors import DataError, PluginError, blame
 from hepimg.flow import depends_on, in_order
 from hepimg.generate import make_data
 from hepimg.learn import Learner, logging_to
@@ -29,6 +28,7 @@ from hepimg.provenance import provenance
 from hepimg.random import derive_seed
 from hepimg.results import Results
 from hepimg.store import Cache, write_json
+from hepimg.workers import usable_cores
 
 log = logging.getLogger("hepimg")
 
@@ -65,12 +65,12 @@ def run(
     started = time.perf_counter()
     with Bars() as bars, logging_to(folder / "log.txt"):
         try:
-            learner = _execute(analysis, folder, Cache(), bars, jobs or os.cpu_count() or 1, scheduler, started)
-        except HepimgError as error:
-            log.error("%s\n%s", error, getattr(error, "trace", "") or traceback.format_exc())
-            raise
+            _execute(analysis, folder, Cache(), bars, jobs or usable_cores(), scheduler, started)
+        except PluginError as error:
+            log.error("%s\n%s", error, error.trace or traceback.format_exc())
+            message = f"{error.message} (its traceback is in {folder / 'log.txt'})"
+            raise PluginError(message, error.plugin, error.where) from error
         bars.say(f"report: {folder / 'report.html'} ({time.perf_counter() - started:.0f} s in all)")
-    del learner
     return Results(folder)
 
 
@@ -89,8 +89,7 @@ def _prepare(folder: Path) -> None:
 
 def _execute(
     analysis: Analysis, folder: Path, cache: Cache, bars: Bars, jobs: int, scheduler: str | None, started: float
-) -> Learner:
-    write_json(folder / "analysis.json", analysis.resolved())
+) -> None:
     warming = threading.Thread(target=_warm_up, args=(bool(analysis.tasks),), daemon=True)
     warming.start()
     stored = make_data(analysis, cache, bars, jobs, scheduler)
@@ -114,7 +113,6 @@ def _execute(
     from hepimg.report import write_report
 
     write_report(folder)
-    return learner
 
 
 def _warm_up(learning: bool) -> None:
@@ -158,6 +156,8 @@ def evaluate(learner: Learner, progress: Progress) -> tuple[dict[str, Estimate],
     for entry in learner.analysis.evaluate:
         evaluation = _evaluate(learner, entry)
         for name, estimate in evaluation.numbers.items():
+            if not (math.isfinite(estimate.value) and math.isfinite(estimate.error or 0.0)):
+                raise PluginError(f"{name} is {estimate}", where=f"metric {entry.metric.name}")
             if name in numbers:
                 raise PluginError(f"a second metric gives the number {name!r}", where=f"metric {entry.metric.name}")
             numbers[name] = estimate
@@ -192,6 +192,8 @@ def over_seeds(analysis: Analysis, numbers: Mapping[str, Estimate]) -> dict[str,
         first = f"{names[0]}."
         for number in [number.removeprefix(first) for number in numbers if number.startswith(first)]:
             found = [numbers[f"{name}.{number}"] for name in names if f"{name}.{number}" in numbers]
+            if len(found) < 2:
+                continue
             values = np.array([estimate.value for estimate in found])
             if any(estimate.limit for estimate in found):
                 summary[f"{group}.{number}"] = Estimate(float(values.min()), None, len(values), True, found[0].unit)
@@ -206,13 +208,13 @@ def _write(
 ) -> None:
     from hepimg.report import write_figures
 
+    shutil.copyfile(learner.analysis.document.source, folder / "analysis.yaml")
+    write_json(folder / "analysis.json", learner.analysis.resolved())
     write_json(folder / "metrics.json", {name: _as_json(numbers[name]) for name in sorted(numbers)})
     write_json(folder / "provenance.json", provenance(learner))
     write_figures([figure for _, figure in figures], folder / "figures", [metric for metric, _ in figures])
 
 
 def _as_json(estimate: Estimate) -> dict[str, Any]:
-    if not math.isfinite(estimate.value):
-        raise DataError("a metric gave a number that is not finite")
     content = asdict(estimate)
     return {name: content[name] for name in content if content[name] or name not in ("limit", "unit")}

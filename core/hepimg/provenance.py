@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +32,7 @@ def provenance(learner: Learner) -> dict[str, Any]:
         "analysis": analysis.document.source,
         "seed": analysis.options.seed,
         "threads": analysis.options.threads,
-        "command": " ".join(["hepimg", *sys.argv[1:]]),
+        "command": shlex.join(["hepimg", *sys.argv[1:]]) if sys.argv[0].endswith("hepimg") else "hepimg.run",
         "samples": {name: describe_sample(stored) for name, stored in learner.stored.items()},
         "tasks": {
             name: {
@@ -45,7 +46,7 @@ def provenance(learner: Learner) -> dict[str, Any]:
 
 
 def describe_sample(stored: StoredSample) -> dict[str, Any]:
-    """Key, rows, one checksum over all shards, and the mean of the generator's facts."""
+    """Key and rows; checksum and generator's facts of the shards, which may hold more rows than are used."""
     sums = "".join(manifest["checksum"] for manifest in stored.manifests)
     return {
         "key": stored.key,

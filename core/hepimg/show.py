@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def describe_sample(sample: Sample, rows: int) -> str:
     lines = [f"{len(sample)} rows"]
     for name, values in sample.columns.items():
         unit = f" [{sample.units[name]}]" if name in sample.units else ""
-        span = f"{values.min():.6g} ... {values.max():.6g}" if len(values) else "empty"
+        span = f"{_written(values.min())} ... {_written(values.max())}" if len(values) else "empty"
         lines.append(f"  {name}{unit}: {values.dtype}, {span}")
     for name, ragged in sample.collections.items():
         fields = ", ".join(f"{key} [{ragged.units[key]}]" if ragged.units.get(key) else key for key in ragged.fields)
@@ -38,9 +39,15 @@ def describe_sample(sample: Sample, rows: int) -> str:
         lines.append(f"  {name}: {mean:.1f} per row; {fields}")
     lines += [f"  {name}: {images!r}" for name, images in sample.images.items()]
     for row in range(min(rows, len(sample))):
-        values_of_row = (f"{name}={values[row]:.6g}" for name, values in sample.columns.items() if values.ndim == 1)
+        values_of_row = (
+            f"{name}={_written(values[row])}" for name, values in sample.columns.items() if values.ndim == 1
+        )
         lines.append(f"row {row}: {', '.join(values_of_row)}")
     return "\n".join(lines)
+
+
+def _written(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, np.floating) else str(value)
 
 
 def observables_table(file: Path, names: str, out: Path, of: str) -> str:
@@ -78,7 +85,8 @@ def observables_table(file: Path, names: str, out: Path, of: str) -> str:
             needed=f"one of {', '.join([*sample.collections, *sample.images])}",
         )
     try:
-        table = {"event": sample.column("event"), **compute(wanted, particles)}
+        rows = {name: sample.columns[name] for name in ("event", "jet", "weight") if name in sample.columns}
+        table = {**rows, **compute(wanted, particles)}
     except ValueError as error:
         raise ConfigError([Problem(0, "", str(error), "--names")]) from error
     fields = [

@@ -1,7 +1,8 @@
 """The store: samples in shards of Arrow IPC, folders under content keys, and the cache that holds them.
 
-A unit of work owns one folder, named by the hash of everything that decides its content.  The folder is finished when
-its ``manifest.json`` exists; it is written last, and every file is written under a temporary name and renamed.
+A unit of work owns one folder, named by the hash of everything that decides its content.  Every file is written under a
+temporary name and renamed; ``manifest.json`` is written last.  What a folder may gain later (more shards of a sample,
+predictions of another split) stands in files of its own, each complete.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -23,10 +25,17 @@ from hepimg.errors import DataError
 
 MANIFEST = "manifest.json"
 
+KINDS = ("data", "fit", "predict")
+
+KEY = re.compile(r"[0-9a-f]{20}")
+
+CORE = 1
+"""Raised when the core itself (kernels, training, random numbers) gives other results for the same options."""
+
 
 def content_key(**parts: Any) -> str:
     """The first 20 hexadecimal digits of the hash of JSON-like ``parts``: the name of what they decide."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_as_json)
+    text = json.dumps({"core": CORE, **parts}, sort_keys=True, separators=(",", ":"), default=_as_json)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -34,6 +43,7 @@ def describe(component: Component) -> dict[str, Any]:
     """What decides a component's results: its name, version, options, and the versions of its libraries."""
     return {
         "name": component.name,
+        "from": type(component).__module__.partition(".")[0],
         "version": component.version,
         "options": component.model_dump(mode="json"),
         "libraries": {library: installed_version(library) for library in component.libraries},
@@ -122,18 +132,18 @@ class Unit:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from doing the same work at the same time; a killed process frees it."""
-        from filelock import FileLock, Timeout
+        """Keep other processes from doing the same work at the same time; a killed process frees it.
+
+        The lock's file stays: removing it would let a process that waits and one that comes anew both hold it.
+        """
+        from filelock import FileLock
 
         path = self.folder.with_name(self.folder.name + ".lock")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            held = FileLock(path, timeout=24 * 3600)
+            held = FileLock(path)
             held.acquire()
-        except Timeout as error:
-            raise DataError(
-                "another process has held this lock for a day", where=str(path), fix="Remove it."
-            ) from error
+            os.utime(self.folder)
         except OSError as error:
             raise DataError(
                 f"cannot write: {error.strerror or error}",
@@ -157,14 +167,14 @@ class Cache:
         return Unit(self.folder / kind / key)
 
     def units(self) -> Iterator[tuple[str, Unit]]:
-        """Every unit there is, with its kind."""
-        for kind in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
-            for folder in sorted(kind.iterdir()) if kind.is_dir() else ():
-                if folder.is_dir():
-                    yield kind.name, Unit(folder)
+        """Every unit there is, with its kind; other folders, should there be any, are not touched."""
+        for kind in KINDS:
+            for folder in sorted((self.folder / kind).glob("*")):
+                if folder.is_dir() and KEY.fullmatch(folder.name):
+                    yield kind, Unit(folder)
 
     def clean(self, older_than_days: float = 0.0, unfinished_only: bool = False) -> int:
-        """Remove units that are not in use; the number of bytes that were freed."""
+        """Remove units that are not being made at this moment; the number of bytes that were freed."""
         from filelock import FileLock, Timeout
 
         freed = 0
@@ -180,7 +190,6 @@ class Cache:
                     shutil.rmtree(unit.folder)
             except Timeout:
                 continue
-            path.unlink(missing_ok=True)
         return freed
 
 

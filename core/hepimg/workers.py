@@ -28,11 +28,12 @@ def start_workers(jobs: int, scheduler: str | None) -> Iterator[tuple[Executor, 
     try:
         yield executor, made
     except BaseException:
+        # Futures are left to the executor: cancelling them while its processes die is a race that it loses aloud.
         for process in list((executor._processes or {}).values()):
             process.terminate()
         raise
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        executor.shutdown(wait=True)
         made.close()
 
 
@@ -66,6 +67,11 @@ def _start_worker(made: Any) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+def usable_cores() -> int:
+    """The cores that this process may use: those of a batch job, not of the whole node."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def report_rows(rows: int) -> None:

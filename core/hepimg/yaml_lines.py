@@ -19,19 +19,24 @@ _NUMBER_LIKE = re.compile(r"[-+]?(\d[\d_]*)?\.?\d+[eE][-+]?\d+")
 
 @dataclass
 class Document:
-    """The content of a YAML file, the line of each place in it, and what was wrong with it."""
+    """The content of a YAML file, the line of each place in it, and what was wrong with it.
+
+    ``sources`` holds where a value is from that was set afterwards: another line, or the command line.
+    """
 
     source: str
     content: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
+    sources: dict[Place, tuple[str, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, place: Place, message: str) -> Problem:
         """A problem at a place, or at the nearest place above it that the file has."""
         known = place
-        while known and known not in self.lines:
+        while known and known not in self.lines and known not in self.sources:
             known = known[:-1]
-        return Problem(self.lines.get(known, 0), dotted(place), message, self.source)
+        source, line = self.sources.get(known, (self.source, self.lines.get(known, 0)))
+        return Problem(line, dotted(place), message, source)
 
 
 def dotted(place: Place) -> str:

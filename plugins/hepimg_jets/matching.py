@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from hepimg.options import Options
 from hepimg.sample import Ragged
 
 UNMATCHED = -1
 
 
-class Match(BaseModel):
+class Match(Options):
     """Keep jets near a parton of given kinds: the nearest of its event, within a distance."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pdg_id: tuple[int, ...] = Field(
         min_length=1, description="kinds of parton as PDG numbers; each stands for its antiparticle too"

@@ -120,7 +120,7 @@ class Roc(Metric):
         rankings = [Ranking(rows.column(name).astype(np.float64), is_signal) for name in self.scores]
         auc = np.zeros((len(rankings), self.replicas))
         background = np.zeros((len(rankings), self.replicas, len(points)))
-        draws = resamples(is_signal.astype(np.int64), rows.column("event"), self.replicas, seed)
+        draws = resamples(rows.column("sample"), rows.column("event"), self.replicas, seed)
         for replica, drawn in enumerate(draws):
             for k, ranking in enumerate(rankings):
                 passing = ranking.passing(drawn * weight)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
-from hepimg.components import Axis, Collection, Field, Grid, Image, Port, Ports, Step
+from hepimg.components import Axis, Collection, Field, Grid, Image, Options, Port, Ports, Step
 from hepimg_preprocess.ports import collection_port
 
 if TYPE_CHECKING:
@@ -21,14 +21,12 @@ UNSIGNED = {"pt", "mass", "energy"}
 """Fields that are never negative; a channel made of others may be."""
 
 
-class PixelChannel(BaseModel):
+class PixelChannel(Options):
     """A channel of an image: the sum, or the pT-weighted mean, of a field over the particles of a cell.
 
     A name alone is short for: ``pt``, the sum of pt; ``count``, the number of particles; any other, the pT-weighted
     mean of the field of that name.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="name of the channel")
     field: str | None = Field(None, description="field of the particles; null: the number 1")
@@ -43,6 +41,11 @@ class PixelChannel(BaseModel):
         if value == "count":
             return {"name": value}
         return {"name": value, "field": value, "how": "sum" if value == "pt" else "mean"}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """Both forms, for editors."""
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
 
     @model_validator(mode="after")
     def _check(self) -> PixelChannel:

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from hepimg.errors import DataError
 from hepimg.grid import Axis, Grid
 from hepimg.images import SparseImages
+from hepimg.options import Options
 
 SPREAD = 3.2
 """Size of the position features at the edge of the grid: with cells over [-0.8, 0.8], 4 times the coordinate."""
 
 
-class PixelFeatures(BaseModel):
+class PixelFeatures(Options):
     """Features of active cells, each of order 1.
 
     With z = pT / ``scale``: 10 z, log(z + 1e-6) / 2 + 2.5, 4 sqrt(z); position along both axes and distance from the
@@ -30,8 +30,6 @@ class PixelFeatures(BaseModel):
         positions: names of the channels with the pT-weighted mean position in the cell along rows and columns, or none.
         scale: the mean sum of pT of an image, in the unit of ``pt``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     grid: Grid
     count: bool

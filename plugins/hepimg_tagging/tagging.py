@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
 
-from hepimg.components import Column, Field, Image, Port, Ports, Predictions, Run, State, Task
+from hepimg.components import Column, Field, Image, Options, Port, Ports, Predictions, Run, State, Task
 from hepimg.training.options import FitOptions
 from hepimg_tagging.classes import check_two_classes
 
@@ -26,10 +26,8 @@ FEATURES = "features"
 ROWS_AT_ONCE = 1024
 
 
-class Network(BaseModel):
+class Network(Options):
     """A residual submanifold network: levels of half the resolution each, sum and maximum over the cells at the end."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     widths: tuple[int, ...] = Field(default=(32, 48, 64), min_length=1, description="channels of each level")
     blocks: tuple[int, ...] = Field(default=(1, 1, 1), description="residual blocks of each level")

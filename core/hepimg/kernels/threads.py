@@ -19,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 MIN_ROWS_PER_THREAD = 32
 """Below this, starting a second thread costs more than it saves."""
 
-_threads = os.cpu_count() or 1
+_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def compiled(function: Function) -> Function:

@@ -50,11 +50,12 @@ class Content:
         if not (folder / "analysis.json").is_file():
             raise DataError("no analysis.json here", where=str(folder), needed="a folder that `hepimg run` has written")
         metrics = _optional(folder / "metrics.json", {})
-        tasks = sorted(path for path in (folder / "tasks").glob("*") if path.is_dir())
+        analysis = read_json(folder / "analysis.json")
+        tasks = [folder / "tasks" / name for name in analysis.get("tasks", {})]
         logs = {task.name: read_log(task / "log.csv") for task in tasks}
         return cls(
             folder=folder,
-            analysis=read_json(folder / "analysis.json"),
+            analysis=analysis,
             metrics={name: Estimate(**number) for name, number in metrics.items()},
             provenance=_optional(folder / "provenance.json", {}),
             timing=_optional(folder / "timing.json", {}),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from hepimg.options import Options
 
 START = 1 / 25
 """Learning rate of the first step, as a fraction of the largest."""
@@ -16,10 +18,8 @@ MOMENTUM = (0.85, 0.95)
 """AdamW's beta_1 while the learning rate is at its largest, and at both ends."""
 
 
-class FitOptions(BaseModel):
+class FitOptions(Options):
     """AdamW with one cycle of the learning rate, clipped gradients, and averaged weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=14, ge=1, description="passes over the training rows")
     batch_size: int = Field(default=256, ge=2, description="rows of a step")
