@@ -66,12 +66,6 @@ def test_windows_smaller_than_the_data_lose_nothing(dataset: Dataset, monkeypatc
     assert len(list(dataset.batches(7, seed=1, epoch=0))) == dataset.n_batches(7) == 8
 
 
-def test_batches_can_start_in_the_middle(dataset: Dataset) -> None:
-    whole = [batch.column("row").tolist() for batch in dataset.batches(10, seed=1, epoch=3)]
-    rest = [batch.column("row").tolist() for batch in dataset.batches(10, seed=1, epoch=3, start=4)]
-    assert rest == whole[4:]
-
-
 def test_fewer_rows_than_a_batch_are_one_batch(dataset: Dataset) -> None:
     assert [len(batch) for batch in dataset.batches(256, seed=1, epoch=0)] == [60]
 

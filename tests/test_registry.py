@@ -38,6 +38,10 @@ BROKEN = {
     "rubbish": (HOOK.format(signature="hepimg_steps()", result="['smear']"), "'smear', which is no subclass of Step"),
     "nothing": (HOOK.format(signature="hepimg_tasks()", result="None"), "TypeError"),
     "kind": (GOOD.format(name="wrong").replace("hepimg_steps", "hepimg_tasks"), "which is no subclass of Task"),
+    "reserved": (
+        GOOD.format(name="reserved").replace("    def writes", "    step: int = 1\n    def writes"),
+        "has the option 'step', which analyses use themselves",
+    ),
     "nameless": (GOOD.format(name="nameless").replace("name: ClassVar", "nam: ClassVar"), "nameless has no name"),
 }
 

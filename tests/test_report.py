@@ -104,10 +104,14 @@ def test_the_page_is_whole_and_holds_everything(folder):
 
 def test_the_page_is_self_contained_and_escaped(folder):
     log = (folder / "tasks" / "tag[seed=1]" / "log.csv").read_text()
-    (folder / "tasks" / "<script>").mkdir()
-    (folder / "tasks" / "<script>" / "log.csv").write_text(log)
+    for name in ("<script>", "left over from an earlier run"):
+        (folder / "tasks" / name).mkdir()
+        (folder / "tasks" / name / "log.csv").write_text(log)
+    analysis = json.loads((folder / "analysis.json").read_text())
+    write(folder / "analysis.json", analysis | {"tasks": {**analysis["tasks"], "<script>": {"task": "tagging"}}})
     html = write_report(folder).read_text()
     assert "&lt;script&gt;.</b> 2 epochs" in html
+    assert "left over" not in html
     assert "<script" not in html
     assert "<b>against</b>" not in html
     parser = Balance()

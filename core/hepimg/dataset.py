@@ -105,7 +105,7 @@ class Dataset:
         for part in self.parts:
             yield part, self.preprocess(part.read(self.classes, self.names), None if draw is None else ("draw", draw))
 
-    def batches(self, size: int, seed: int, epoch: int, start: int = 0) -> Iterator[Sample]:
+    def batches(self, size: int, seed: int, epoch: int) -> Iterator[Sample]:
         """Shuffled batches for training, with random steps, new for every epoch.
 
         Shards are shuffled, then the rows of each window of consecutive shards.  The last, smaller batch of an epoch is
@@ -115,7 +115,6 @@ class Dataset:
             size: rows in a batch.
             seed: of the order and of the random steps.
             epoch: its number.
-            start: batches to pass over, for a run that goes on in the middle of an epoch.
         """
         whole = max(len(self) // size, 1)
         number, rest = 0, None
@@ -126,8 +125,7 @@ class Dataset:
             rows = rows if rest is None else Sample.concatenate([rest, rows])
             first = 0
             while len(shuffled) - first >= size and number < whole:
-                if number >= start:
-                    yield self.preprocess(rows[shuffled[first : first + size]], (seed, epoch))
+                yield self.preprocess(rows[shuffled[first : first + size]], (seed, epoch))
                 number, first = number + 1, first + size
             rest = rows[shuffled[first:]]
         if number == 0 and rest is not None and len(rest):

@@ -174,7 +174,8 @@ def _stored(entry: SampleEntry, key: str, orders: Sequence[Order]) -> StoredSamp
 def _make(todo: Sequence[Order], progress: Progress, jobs: int, scheduler: str | None) -> None:
     total = sum(order.shard.rows for order in todo) if all(order.shard.rows for order in todo) else None  # type: ignore[misc]
     names = ", ".join(dict.fromkeys(order.sample for order in todo))
-    progress.start(f"data {names}", total, "rows")
+    kind = (todo[0].steps[-1] if todo[0].steps else todo[0].source).rows_out
+    progress.start(f"data {names}", total, f"{kind}s")
     with start_workers(min(jobs, len(todo)), scheduler) as (executor, made):
         futures = [executor.submit(make_shard, order) for order in todo]
         try:

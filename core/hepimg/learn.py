@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,15 +16,16 @@ from numpy.typing import NDArray
 from hepimg.analysis import Analysis, TaskEntry
 from hepimg.components import Column, Model, Port, Predictions, Progress, Run, State, Step
 from hepimg.dataset import SPLITS, Dataset, Part, split_of
+from hepimg.draws import Mean
 from hepimg.errors import blame
 from hepimg.flow import depends_on, known_ports, needed_steps, sample_ports
 from hepimg.generate import StoredSample
-from hepimg.images import SparseImages
+from hepimg.logs import logging_to
 from hepimg.random import derive_seed
 from hepimg.sample import Sample
 from hepimg.shards import read_shard, write_shard
-from hepimg.states import read_state, write_state
-from hepimg.store import Cache, Unit, content_key, describe, write_json
+from hepimg.states import describe_model, read_state, write_state
+from hepimg.store import Cache, Unit, content_key, describe, installed_version, write_json
 
 log = logging.getLogger("hepimg")
 
@@ -160,7 +160,7 @@ class Learner:
             state = entry.task.fit(train, valid, self.run_of(entry))
             state = {name: np.asarray(array) for name, array in state.items()}
         write_state(unit.folder / "state.safetensors", state)
-        write_json(unit.folder / "model.json", self.description(entry, state))
+        write_json(unit.folder / "model.json", self._description(entry, state))
         self.seconds.setdefault(entry.name, {})["fit"] = round(time.perf_counter() - started, 3)
         unit.finish(
             {
@@ -180,20 +180,14 @@ class Learner:
         except Exception:
             log.exception("an observer (hepimg_after_task) of task %s failed", entry.name)
 
-    def description(self, entry: TaskEntry, state: State) -> dict[str, Any]:
+    def _description(self, entry: TaskEntry, state: State) -> dict[str, Any]:
         """``model.json``: what a saved state needs to be used again."""
-        ports = self.known
-        steps = self.steps_for(entry.task.reads())
         return {
-            "task": describe(entry.task),
+            **describe_model(entry.task, state, self.steps_for(entry.task.reads()), self.known),
             "plugin": self.analysis.registry.plugin_of(entry.task),
             "seed": entry.seed,
-            "parameters": sum(array.size for array in state.values() if array.dtype.kind == "f"),
             "classes": self.classes,
             "trained_on": {name: self.stored[name].key for name in entry.train},
-            "steps": [{"step": step.name, **step.model_dump(mode="json")} for step in steps],
-            "reads": {port.name: _as_json(ports.get(port.name, port)) for port in entry.task.reads()},
-            "writes": {port.name: _as_json(port) for port in entry.task.writes(ports)},
         }
 
     def predict(self, entry: TaskEntry, state: State, splits: Sequence[str]) -> None:
@@ -243,63 +237,6 @@ class Learner:
         return said
 
 
-class Mean:
-    """The mean of predictions over the draws of the random steps, in double precision."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, NDArray[Any]] = {}
-        self._kinds: dict[str, np.dtype[Any]] = {}
-        self._images: dict[str, SparseImages] = {}
-        self._draws = 0
-
-    def add(self, said: Predictions) -> None:
-        """Take in one draw."""
-        self._draws += 1
-        for name, values in said.items():
-            if isinstance(values, SparseImages):
-                if self._draws > 1:
-                    raise ValueError("test_draws averages columns; images have no mean over draws")
-                self._images[name] = values
-                continue
-            array = np.asarray(values)
-            self._kinds[name] = array.dtype
-            self._sums[name] = self._sums.get(name, 0) + array.astype(np.float64)
-
-    def result(self) -> tuple[dict[str, NDArray[Any]], dict[str, SparseImages]]:
-        """Mean columns, and the images."""
-        means = {name: (total / self._draws).astype(self._kinds[name]) for name, total in self._sums.items()}
-        return means, self._images
-
-
-@contextmanager
-def logging_to(path: Path) -> Iterator[None]:
-    """Keep hepimg's log lines in a file too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="a", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    log.setLevel(logging.INFO)
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        handler.close()
-
-
 def describe_libraries() -> dict[str, str]:
     """Versions that change the bytes of any training."""
-    from hepimg.store import installed_version
-
     return {name: installed_version(name) for name in ("numpy", "numba", "torch")}
-
-
-def _as_json(port: Port) -> dict[str, Any]:
-    content: dict[str, Any] = {"kind": type(port).__name__.lower()}
-    for name, value in vars(port).items():
-        if name == "grid":
-            content[name] = value.model_dump(mode="json") if value is not None else None
-        elif name == "channels":
-            content[name] = [vars(channel) for channel in value]
-        elif name != "name":
-            content[name] = dict(value) if isinstance(value, Mapping) else value
-    return content

@@ -22,7 +22,8 @@ from hepimg.dataset import SPLITS
 from hepimg.errors import DataError, PluginError, blame
 from hepimg.flow import depends_on, in_order
 from hepimg.generate import make_data
-from hepimg.learn import Learner, logging_to
+from hepimg.learn import Learner
+from hepimg.logs import logging_to
 from hepimg.progress import Bars
 from hepimg.provenance import provenance
 from hepimg.random import derive_seed

@@ -18,6 +18,14 @@ from hepimg.errors import PluginError, did_you_mean
 
 Kind = Literal["source", "step", "task", "metric"]
 
+RESERVED: dict[Kind, set[str]] = {
+    "source": {"source", "steps", "rows", "of"},
+    "step": {"step"},
+    "task": {"task", "train", "apply", "seeds", "scan", "test_draws"},
+    "metric": {"metric"},
+}
+"""Keys that an analysis file uses beside a component's options."""
+
 BASES: dict[Kind, type[Component]] = {"source": Source, "step": Step, "task": Task, "metric": Metric}
 
 
@@ -105,6 +113,11 @@ class Registry:
                 )
             if not isinstance(getattr(component, "name", None), str):
                 raise PluginError(f'{component.__qualname__} has no name; write name: ClassVar[str] = "..." in it')
+            taken = RESERVED[kind] & {field.alias or name for name, field in component.model_fields.items()}
+            if taken:
+                raise PluginError(
+                    f"{component.__qualname__} has the option {min(taken)!r}, which analyses use themselves"
+                )
             entries.append(Entry(component, plugin))
         return entries
 

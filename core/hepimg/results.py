@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -97,13 +96,8 @@ class Results:
             event = read_shard(path, ["event"]).column("event")[:left]
             fractions = self.analysis["data"]["split"]
             rows = np.flatnonzero(split_of(event, fractions, self.analysis["seed"]) == SPLITS.index(split))
-            said = {
-                task: cache.unit("predict", keys["predict"].get(name, "-")).folder for task, keys in self._tasks.items()
-            }
-            files = {task: folder / f"{split}-{path.name}" for task, folder in said.items()}
-            joined = tuple((task, file) for task, file in files.items() if file.exists())
             if len(rows):
-                parts.append(Part(classes.index(name), path, first, rows, joined))
+                parts.append(Part(classes.index(name), path, first, rows, self._predictions(name, split, path)))
             first, left = first + len(event), left - len(event)
             if not left:
                 break
@@ -113,9 +107,17 @@ class Results:
             )
         return Dataset(tuple(parts), classes)
 
-    @property
-    def _tasks(self) -> Mapping[str, Any]:
-        return dict(self.provenance["tasks"])
+    def _predictions(self, sample: str, split: str, shard: Path) -> tuple[tuple[str, Path], ...]:
+        """Tasks and files of the predictions for one shard; those for test rows must be there."""
+        found = []
+        for task, keys in self.provenance["tasks"].items():
+            if sample in keys["predict"]:
+                file = Cache().unit("predict", keys["predict"][sample]).folder / f"{split}-{shard.name}"
+                if file.exists():
+                    found.append((task, file))
+                elif split == "test":
+                    raise DataError(f"the cache lacks predictions of {task}", where=str(file), fix="Run again.")
+        return tuple(found)
 
     def _read(self, folder: Path, name: str, suffix: str, known: list[str], asked: str = "") -> Any:
         path = folder / f"{name}{suffix}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hepimg.components import State
+from hepimg.components import Port, Ports, State, Step, Task
 from hepimg.errors import DataError
-from hepimg.store import writing
+from hepimg.store import describe, writing
 
 _PICKLES = (b"\x80", b"PK\x03\x04", b"\x93NUMPY", b"\x1f\x8b")
 
@@ -44,3 +44,34 @@ def read_state(path: Path) -> dict[str, Any]:
         raise DataError(
             what, where=str(path), needed="safetensors", fix="Remove the folder and train again."
         ) from error
+
+
+def describe_model(task: Task, state: State, steps: Sequence[Step], ports: Ports) -> dict[str, Any]:
+    """What a saved state needs to be used again.
+
+    Args:
+        task: its component.
+        state: what it has learned.
+        steps: the jet steps that its inputs come from.
+        ports: what there is to read after them.
+    """
+    return {
+        "task": describe(task),
+        "parameters": sum(array.size for array in state.values() if array.dtype.kind == "f"),
+        "steps": [{"step": step.name, **step.model_dump(mode="json")} for step in steps],
+        "reads": {port.name: port_as_json(ports.get(port.name, port)) for port in task.reads()},
+        "writes": {port.name: port_as_json(port) for port in task.writes(ports)},
+    }
+
+
+def port_as_json(port: Port) -> dict[str, Any]:
+    """Kind, unit, fields, grid, channels."""
+    content: dict[str, Any] = {"kind": type(port).__name__.lower()}
+    for name, value in vars(port).items():
+        if name == "grid":
+            content[name] = value.model_dump(mode="json") if value is not None else None
+        elif name == "channels":
+            content[name] = [vars(channel) for channel in value]
+        elif name != "name":
+            content[name] = dict(value) if isinstance(value, Mapping) else value
+    return content

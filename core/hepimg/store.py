@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,7 @@ def describe(component: Component) -> dict[str, Any]:
     }
 
 
+@cache
 def installed_version(distribution: str) -> str:
     """The version of an installed distribution, or ``absent``."""
     try:
@@ -136,13 +139,17 @@ class Unit:
 
         The lock's file stays: removing it would let a process that waits and one that comes anew both hold it.
         """
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
         path = self.folder.with_name(self.folder.name + ".lock")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             held = FileLock(path)
-            held.acquire()
+            try:
+                held.acquire(timeout=0)
+            except Timeout:
+                logging.getLogger("hepimg").warning("waiting for another process that makes %s", self.folder)
+                held.acquire()
             os.utime(self.folder)
         except OSError as error:
             raise DataError(

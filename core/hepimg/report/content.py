@@ -27,7 +27,7 @@ class Content:
         provenance: versions, seeds, samples, tasks.
         timing: seconds.
         figures: ``name``, ``title``, ``caption``, ``section`` of each, in order.
-        logs: task -> column -> one number per epoch.
+        logs: task -> column -> one number per row, the first column counting them (epoch, trees).
         models: task -> its ``model.json``.
     """
 

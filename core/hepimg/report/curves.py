@@ -1,4 +1,4 @@
-"""Training curves: the loss of each network against the epoch."""
+"""Training curves: the loss of each network against the epoch or round."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def loss_curve(log: Mapping[str, list[float]]) -> str | None:
     """A small PNG as a data URI; None where the log has no loss.
 
     Args:
-        log: column -> one number per epoch: ``epoch``, ``train_loss``, ``valid_loss``.
+        log: column -> one number per row: first what the rows count (``epoch``, ``round``), ``train_loss``,
+            ``valid_loss`` ...
     """
     from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -24,16 +25,17 @@ def loss_curve(log: Mapping[str, list[float]]) -> str | None:
     losses = {name: values for name, values in losses.items() if np.isfinite(values).any()}
     if not losses:
         return None
-    epochs = np.asarray(log.get("epoch", np.arange(len(next(iter(losses.values()))))))
+    counted = next(iter(log))
+    count = np.asarray(log[counted])
     with figures.style():
         drawing, (axes,) = figures.subplots(size=(4.2, 3.0))
         for colour, (name, values) in zip(COLOURS, losses.items(), strict=False):
             known = np.isfinite(values)
-            axes.plot(epochs[known], values[known], color=colour, label=name, marker="o", markersize=3)
+            axes.plot(count[known], values[known], color=colour, label=name, marker="o", markersize=3)
         if "valid" in losses:
             best = int(np.nanargmin(losses["valid"]))
-            axes.axvline(epochs[best], color="0.5", linestyle=":", linewidth=1, label="best epoch")
-        axes.set(xlabel="epoch", ylabel="loss")
+            axes.axvline(count[best], color="0.5", linestyle=":", linewidth=1, label="lowest valid")
+        axes.set(xlabel=counted, ylabel="loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.legend(loc="upper right")

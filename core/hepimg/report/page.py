@@ -108,8 +108,8 @@ def _training(content: Content) -> str:
     for task, log in content.logs.items():
         image = loss_curve(log)
         if image is not None:
-            name, epochs = escape(task), len(next(iter(log.values())))
-            caption = f"<figcaption><b>{name}.</b> {epochs} epochs.</figcaption>"
+            name, (counted, column) = escape(task), next(iter(log.items()))
+            caption = f"<figcaption><b>{name}.</b> {len(column)} {counted.removesuffix('s')}s.</figcaption>"
             parts.append(f"<figure><img src='{image}' alt='loss of {name}'>{caption}</figure>")
     return f"<div class='grid small'>{''.join(parts)}</div>" if parts else ""
 
