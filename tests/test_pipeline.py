@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +145,31 @@ def test_a_dask_cluster_makes_the_same_data(finished: Path, monkeypatch: pytest.
     assert [describe_sample(s)["checksum"] for s in stored.values()] == [
         describe_sample(s)["checksum"] for s in whole.values()
     ]
+
+
+SCRIPT = """
+import sys
+import hepimg
+hepimg.run(sys.argv[1], out=sys.argv[2], jobs=2)
+"""
+
+
+def test_a_script_without_a_guard_is_told_so_and_does_not_hang(finished: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    path = f"{finished / 'plugins'}:{Path(__file__).parent / 'toys'}"
+    environment = os.environ | {"PYTHONPATH": path, "HEPIMG_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, str(script), str(finished / "toys.yaml"), str(tmp_path / "results")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 1
+    assert "without if __name__ == '__main__'" in done.stderr.splitlines()[-1]
+
+
+def test_a_folder_of_shards_is_shown_whole(finished: Path) -> None:
+    folder = next((finished / "cache" / "data").rglob("*.arrow")).parent
+    code, output, _ = again(finished, "show", folder)
+    assert code == 0
+    assert output.startswith("600 rows")
+    code, _, errors = again(finished, "show", finished / "plugins")
+    assert code == 2
+    assert "no results are here" in errors

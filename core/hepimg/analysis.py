@@ -104,6 +104,7 @@ class Analysis:
     """An analysis file whose every name and option has been found."""
 
     name: str
+    quick: bool
     options: AnalysisOptions
     document: Document
     registry: Registry
@@ -120,6 +121,7 @@ class Analysis:
 
         return {
             **self.options.model_dump(mode="json", include={"title", "seed", "threads", "device"}),
+            "quick": self.quick,
             "data": self.options.data.model_dump(mode="json", include={"rows", "split", "shard"}),
             "samples": {
                 entry.name: {

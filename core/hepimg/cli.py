@@ -68,6 +68,8 @@ def check(file: File, quick: Quick = False, assignments: Set = None) -> None:
     from hepimg.flow import in_order
 
     analysis = load_analysis(file, quick=quick, assignments=assignments or ())
+    if analysis.options.quick:
+        load_analysis(file, quick=True, assignments=assignments or ())
     samples = ", ".join(f"{entry.name} ({entry.rows} rows)" for entry in analysis.samples.values())
     typer.echo(f"{file}: in order\n  samples: {samples}")
     typer.echo(f"  tasks:   {', '.join(entry.name for entry in in_order(analysis)) or 'none'}")
@@ -179,7 +181,7 @@ def cache_clean(
 
 @app.command()
 def show(
-    path: Annotated[Path, typer.Argument(help="A shard, or a results folder.", show_default=False)],
+    path: Annotated[Path, typer.Argument(help="A shard, a folder of shards, or a results folder.", show_default=False)],
     rows: Annotated[int, typer.Option("--rows", "-n", min=0, help="Print this many rows.")] = 3,
 ) -> None:
     """Show what a shard or a results folder holds."""
@@ -190,7 +192,7 @@ def show(
 
 @app.command()
 def observables(
-    file: Annotated[Path, typer.Argument(help="A shard of jets.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A shard of jets, or a folder of shards.", show_default=False)],
     names: Annotated[
         str, typer.Option("--names", help="Comma-separated, such as mass,tau1,tau21,c2,d2.", show_default=False)
     ],

@@ -43,7 +43,7 @@ def load_analysis(
         _assign(document, place, value)
         document.sources[place] = ("--set", 0)
     name = path.stem + ("-quick" if quick else "")
-    return _Builder(document, registry or load_registry()).build(name)
+    return _Builder(document, registry or load_registry()).build(name, quick)
 
 
 def _assign_quick(document: Document) -> None:
@@ -89,7 +89,7 @@ class _Builder:
         self.document, self.registry = document, registry
         self.problems = list(document.problems)
 
-    def build(self, name: str) -> Analysis:
+    def build(self, name: str, quick: bool) -> Analysis:
         """The analysis.
 
         Raises:
@@ -98,7 +98,7 @@ class _Builder:
         options = self.validate(AnalysisOptions, self.document.content, ())
         if options is None:
             raise ConfigError(self.problems)
-        analysis = Analysis(name, options, self.document, self.registry)
+        analysis = Analysis(name, quick, options, self.document, self.registry)
         mixtures: dict[str, list[str]] = {}
         for sample, content in options.samples.items():
             if "of" in content:
@@ -202,6 +202,9 @@ class _Builder:
             return []
         train = self.resolve(common.train, names, (*place, "train"))
         apply = self.resolve(common.apply, names, (*place, "apply"))
+        for key, values in common.scan.items():
+            if len({json.dumps(value) for value in values}) < len(values):
+                self.complain((*place, "scan", key), f"a value stands twice: {values}")
         entries = []
         for values in itertools.product(*common.scan.values()):
             chosen = dict(zip(common.scan, values, strict=True))

@@ -172,6 +172,10 @@ class _Check:
                     place, f"the step {step.name} works on {step.rows_in}s, here rows are {kind}s; put it {before}"
                 )
                 return ports
+            if step.is_random and step.rows_in == "jet" and number < len(entry.steps):
+                self.complain(
+                    place, f"{step.name} is random for each jet; it belongs to preprocess, where jets have numbers"
+                )
             if not self.read(step, ports, place):
                 return ports
             try:

@@ -22,7 +22,7 @@ from hepimg.shards import checksum, read_shard, write_shard
 from hepimg.store import Cache, Unit, content_key, describe, read_json, write_json
 from hepimg.workers import report_rows, start_workers
 
-BARREN_BATCHES = 400
+BARREN_BATCHES = 100
 """Batches in a row without one row before a selection is called impossible."""
 
 

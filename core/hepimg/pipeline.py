@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import multiprocessing
 import shutil
 import threading
 import time
@@ -60,6 +61,9 @@ def run(
         ConfigError, DataError: the input is wrong.
         PluginError: a component failed.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A worker reads the script again that started it; were it to wait here for the parent's lock, both would hang.
+        raise RuntimeError("put hepimg.run(...) under: if __name__ == '__main__':")
     analysis = load_analysis(Path(path), quick=quick, assignments=assignments)
     folder = Path(out) if out else Path("results") / analysis.name
     _prepare(folder)
@@ -91,12 +95,14 @@ def _prepare(folder: Path) -> None:
 def _execute(
     analysis: Analysis, folder: Path, cache: Cache, bars: Bars, jobs: int, scheduler: str | None, started: float
 ) -> None:
+    if analysis.options.device == "cuda":
+        _check_cuda()
     warming = threading.Thread(target=_warm_up, args=(bool(analysis.tasks),), daemon=True)
     warming.start()
     stored = make_data(analysis, cache, bars, jobs, scheduler)
     seconds: dict[str, Any] = {"data": {name: sum(m["seconds"] for m in s.manifests) for name, s in stored.items()}}
     if warming.is_alive():
-        bars.say("compiling kernels (first run only)")
+        bars.say("loading libraries and kernels (kernels are compiled at the first run)")
         warming.join()
     _use_threads(analysis.options.threads)
     learner = Learner(analysis, stored, cache, bars)
@@ -123,6 +129,15 @@ def _warm_up(learning: bool) -> None:
     compile_kernels()
     if learning:
         import lightning  # noqa: F401
+
+
+def _check_cuda() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise DataError(
+            "device: cuda, but this torch sees no GPU", fix="Set device: cpu, or install a CUDA build of torch."
+        )
 
 
 def _use_threads(number: int) -> None:

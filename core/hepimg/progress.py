@@ -27,7 +27,7 @@ class Bars:
         )
         self._task: TaskID | None = None
         self._label, self._unit, self._note = "", "", ""
-        self._done, self._started = 0, 0.0
+        self._done, self._started, self._total = 0, 0.0, 0
 
     def __enter__(self) -> Bars:
         self._bars.start()
@@ -45,6 +45,7 @@ class Bars:
     def start(self, label: str, total: int | None, unit: str = "") -> None:
         """Show a new bar of ``total`` units."""
         self._label, self._unit, self._note, self._done, self._started = label, unit, "", 0, time.monotonic()
+        self._total = total or 0
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._task = self._bars.add_task(label, total=total, unit=unit, note="", speed="")
@@ -67,4 +68,5 @@ class Bars:
             self._task = None
         seconds = time.monotonic() - self._started
         rate = f", {self._done / seconds:.0f} {self._unit}/s" if self._unit and seconds > 0.5 else ""
-        self.say(f"{self._label}: done in {seconds:.1f} s{rate}{'; ' + self._note if self._note else ''}")
+        ended = "done" if self._done >= self._total else f"ended after {self._done} of {self._total}"
+        self.say(f"{self._label}: {ended} in {seconds:.1f} s{rate}{'; ' + self._note if self._note else ''}")

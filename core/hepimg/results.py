@@ -32,7 +32,11 @@ class Results:
         if not (folder / "metrics.json").exists():
             beside = folder.parent.iterdir() if folder.parent.is_dir() else []
             known = [str(path) for path in beside if (path / "metrics.json").exists()]
-            raise DataError("no metrics.json", where=str(folder), needed=did_you_mean(str(folder), known))
+            raise DataError(
+                f"no results are here; {did_you_mean(str(folder), known)}",
+                where=str(folder),
+                needed="a folder that hepimg run has finished",
+            )
         self.folder = folder
 
     @cached_property
@@ -89,7 +93,7 @@ class Results:
 
         described = self.provenance["samples"]
         if name not in described:
-            raise DataError(f"no sample {name!r}", where=str(self.folder), needed=did_you_mean(name, described))
+            raise DataError(f"no sample {name!r}; {did_you_mean(name, described)}", where=str(self.folder))
         cache, left, first, parts = Cache(), described[name]["rows"], 0, []
         classes = tuple(self.analysis["samples"])
         for path in sorted(cache.unit("data", described[name]["key"]).folder.glob("*.arrow")):
@@ -122,7 +126,7 @@ class Results:
     def _read(self, folder: Path, name: str, suffix: str, known: list[str], asked: str = "") -> Any:
         path = folder / f"{name}{suffix}"
         if not path.exists():
-            raise DataError(f"no {asked or name!r}", where=str(self.folder), needed=did_you_mean(asked or name, known))
+            raise DataError(f"no {asked or name!r}; {did_you_mean(asked or name, known)}", where=str(self.folder))
         return read_json(path)
 
     def __repr__(self) -> str:

@@ -50,7 +50,7 @@ class Ragged:
     def __getitem__(self, name: str) -> Array:
         """(n_entries,) values of one field."""
         if name not in self.fields:
-            raise DataError(f"no field {name!r}", needed=did_you_mean(name, self.fields))
+            raise DataError(f"no field {name!r}; {did_you_mean(name, self.fields)}")
         return self.fields[name]
 
     @property
@@ -126,25 +126,25 @@ class Sample:
     def column(self, name: str) -> Array:
         """(n_rows, ...) values of one column."""
         if name not in self.columns:
-            raise DataError(f"no column {name!r}", needed=did_you_mean(name, self.columns))
+            raise DataError(f"no column {name!r}; {did_you_mean(name, self.columns)}")
         return self.columns[name]
 
     def collection(self, name: str) -> Ragged:
         """One ragged collection."""
         if name not in self.collections:
-            raise DataError(f"no collection {name!r}", needed=did_you_mean(name, self.collections))
+            raise DataError(f"no collection {name!r}; {did_you_mean(name, self.collections)}")
         return self.collections[name]
 
     def image(self, name: str) -> SparseImages:
         """One batch of images."""
         if name not in self.images:
-            raise DataError(f"no image {name!r}", needed=did_you_mean(name, self.images))
+            raise DataError(f"no image {name!r}; {did_you_mean(name, self.images)}")
         return self.images[name]
 
     def is_from(self, name: str) -> NDArray[np.bool_]:
         """(n_rows,) whether a row belongs to the sample ``name``."""
         if name not in self.classes:
-            raise DataError(f"no sample {name!r}", needed=did_you_mean(name, self.classes))
+            raise DataError(f"no sample {name!r}; {did_you_mean(name, self.classes)}")
         return np.asarray(self.column("sample") == self.classes.index(name))
 
     def __getitem__(self, rows: Rows) -> Sample:

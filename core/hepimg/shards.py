@@ -66,6 +66,22 @@ def read_shard(path: Path, names: Iterable[str] | None = None) -> Sample:
     return from_arrow(table, names, where=str(path))
 
 
+def read_rows(path: Path) -> Sample:
+    """Read a shard, or all shards of a folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not path.is_dir():
+        return read_shard(path)
+    shards = sorted(path.glob("*.arrow"))
+    if not shards:
+        raise DataError(
+            "no shards (*.arrow) in this folder", where=str(path), fix="hepimg data FILE tells where they are."
+        )
+    return Sample.concatenate([read_shard(shard) for shard in shards])
+
+
 def to_arrow(sample: Sample) -> Any:
     """The sample as a pyarrow.Table of one chunk."""
     import pyarrow as pa

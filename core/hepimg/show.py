@@ -9,21 +9,21 @@ import numpy as np
 
 from hepimg.errors import ConfigError, DataError, Problem
 from hepimg.sample import Sample
-from hepimg.shards import read_shard
+from hepimg.shards import read_rows
 from hepimg.store import writing
 
 
 def describe_path(path: Path, rows: int) -> str:
-    """A few lines on a shard or a results folder.
+    """A few lines on a shard, a folder of shards, or a results folder.
 
     Raises:
         DataError: it is neither.
     """
-    if path.is_dir():
+    if path.is_dir() and not list(path.glob("*.arrow")):
         from hepimg.results import load
 
         return repr(load(path))
-    return describe_sample(read_shard(path), rows)
+    return describe_sample(read_rows(path), rows)
 
 
 def describe_sample(sample: Sample, rows: int) -> str:
@@ -54,7 +54,7 @@ def observables_table(file: Path, names: str, out: Path, of: str) -> str:
     """Write a Parquet table of named observables; one line on what was done.
 
     Args:
-        file: a shard of jets.
+        file: a shard of jets, or a folder of shards.
         names: comma-separated names; a comma inside ``[...]`` belongs to the name.
         out: the table; columns carry their unit in the field's metadata.
         of: a collection of particles, or an image.
@@ -73,7 +73,7 @@ def observables_table(file: Path, names: str, out: Path, of: str) -> str:
         units = {name: parse(name).unit for name in wanted}
     except ValueError as error:
         raise ConfigError([Problem(0, "", str(error), "--names")]) from error
-    sample = read_shard(file)
+    sample = read_rows(file)
     if of in sample.images:
         particles = sample.image(of).particles()
     elif of in sample.collections:

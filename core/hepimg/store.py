@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -148,7 +148,7 @@ class Unit:
             try:
                 held.acquire(timeout=0)
             except Timeout:
-                logging.getLogger("hepimg").warning("waiting for another process that makes %s", self.folder)
+                sys.stderr.write(f"waiting for another process that makes {self.folder}\n")
                 held.acquire()
             os.utime(self.folder)
         except OSError as error:

@@ -46,9 +46,7 @@ class Images(Metric):
     def _channel(self, images: SparseImages) -> int:
         names = [channel.name for channel in images.channels]
         if self.channel and self.channel not in names:
-            raise DataError(
-                f"no channel {self.channel!r}", where="metric images", needed=did_you_mean(self.channel, names)
-            )
+            raise DataError(f"no channel {self.channel!r}; {did_you_mean(self.channel, names)}", where="metric images")
         return names.index(self.channel) if self.channel else 0
 
     def _figures(self, images: dict[str, SparseImages], means: dict[str, Floats], channel: int) -> list[Figure]:

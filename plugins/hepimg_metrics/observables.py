@@ -94,7 +94,7 @@ class Observables(Metric):
                 for key, rows in classes.items()
             }
             data = figures.draw_histograms(axes, histograms)
-        caption = f"{meaning[:1].upper()}{meaning[1:]}, each class divided by its sum; errors are statistical."
+        caption = f"{meaning}, each class divided by its sum; errors are statistical."
         return Figure(f"observable-{figures.file_name(name)}", name, caption, drawing, data)
 
 

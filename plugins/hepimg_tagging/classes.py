@@ -13,7 +13,7 @@ def check_two_classes(train: Dataset, signal: str) -> None:
         DataError: there is no sample of the signal's name, no row at all, or only one of signal and background.
     """
     if signal not in train.classes:
-        raise DataError(f"no sample {signal!r} for the option signal", needed=did_you_mean(signal, train.classes))
+        raise DataError(f"no sample {signal!r} for the option signal; {did_you_mean(signal, train.classes)}")
     if not len(train):
         raise DataError("no rows to train on", fix="Make more rows, or give training a larger part (data.split).")
     present = {train.classes[part.sample] for part in train.parts if len(part.rows)}

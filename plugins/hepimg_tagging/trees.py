@@ -36,6 +36,7 @@ class Trees(OnObservables):
     learning_rate: float = Field(0.05, gt=0, le=1, description="share of each tree")
     leaves: int = Field(31, ge=2, description="leaves of a tree")
     jets_per_leaf: int = Field(50, ge=1, description="fewest jets of a leaf")
+    bagging: float = Field(0.8, gt=0, le=1, description="fraction of the rows, drawn anew for each tree")
     patience: int | None = Field(50, ge=1, description="trees without a better validation loss that end it; null: none")
 
     def fit(self, train: Dataset, valid: Dataset, run: Run) -> State:
@@ -82,6 +83,8 @@ class Trees(OnObservables):
             "min_data_in_leaf": self.jets_per_leaf,
             "num_threads": run.threads,
             "seed": run.seed % 2**31,
+            "bagging_fraction": self.bagging,
+            "bagging_freq": 1,
             "deterministic": True,
             "force_row_wise": True,
             "verbosity": -1,

@@ -70,7 +70,7 @@ def test_a_channel_is_chosen_by_name_and_may_be_signed():
     qcd = rows.image("image")[rows.is_from("qcd")]
     expected = np.average(qcd.dense()[:, 1], axis=0, weights=rows.column("weight")[rows.is_from("qcd")])
     np.testing.assert_allclose(figure.data["qcd"], expected, rtol=1e-6)
-    with pytest.raises(DataError, match="no channel 'charm'; needed: did you mean 'charge'"):
+    with pytest.raises(DataError, match="no channel 'charm'; did you mean 'charge'"):
         Images(image="image", channel="charm").evaluate(rows, 1)
     with pytest.raises(DataError, match="no test rows"):
         Images(image="image").evaluate(rows[:0], 1)

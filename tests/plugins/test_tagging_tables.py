@@ -93,7 +93,7 @@ def test_trees_are_those_of_lightgbm(tmp_path: Path) -> None:
     import lightgbm
 
     data, valid = make_dataset(tmp_path), make_dataset(tmp_path, 200, seed=1)
-    task, run = make(Trees, rounds=200, patience=10, jets_per_leaf=20), make_run(tmp_path / "run")
+    task, run = make(Trees, rounds=200, patience=10, jets_per_leaf=20, bagging=1.0), make_run(tmp_path / "run")
     state = task.fit(data, valid, run)
     assert state["trees"].dtype == np.uint8
     np.testing.assert_array_equal(state["trees"], task.fit(data, valid, make_run(tmp_path / "again"))["trees"])
@@ -110,6 +110,15 @@ def test_trees_are_those_of_lightgbm(tmp_path: Path) -> None:
     plain.fit(table.values, table.is_signal, sample_weight=table.weight)
     oracle = plain.booster_.predict(held_out.values)
     np.testing.assert_allclose(said, oracle, rtol=1e-6)
+
+
+def test_trees_of_other_seeds_are_other_trees(tmp_path: Path) -> None:
+    data, task = make_dataset(tmp_path), make(Trees, rounds=5)
+    one, same, other = (
+        task.fit(data, data, make_run(tmp_path / str(k), seed=seed)) for k, seed in enumerate((1, 1, 2))
+    )
+    np.testing.assert_array_equal(one["trees"], same["trees"])
+    assert one["trees"].tobytes() != other["trees"].tobytes()
 
 
 def test_trees_take_gaps_and_small_sets(tmp_path: Path) -> None:

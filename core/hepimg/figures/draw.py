@@ -128,7 +128,7 @@ def draw_histograms(
     import mplhep
 
     data: dict[str, NDArray[np.generic]] = {}
-    heights = [np.zeros(0)]
+    heights, tops = [np.zeros(0)], [0.0]
     for label, filled in histograms.items():
         values, variances = np.asarray(filled.values()), np.asarray(filled.variances())
         edges = np.asarray(filled.axes[0].edges)
@@ -138,12 +138,13 @@ def draw_histograms(
         mplhep.histplot(fractions, edges, yerr=errors, ax=axes, label=label, histtype="step", flow="none")
         axes.set_xlim(edges[0], edges[-1])
         heights.append(fractions[fractions > 0])
+        tops.append(float((fractions + errors).max(initial=0.0)))
     drawn = np.concatenate(heights)
     low, high = (float(drawn.min()), float(drawn.max())) if len(drawn) else (1e-3, 1.0)
     if log and len(drawn):  # room above for the legend, as below
         axes.set(yscale="log", ylim=(low / 2, low / 2 * (2 * high / low) ** 1.35))
     else:
-        axes.set_ylim(0, 1.3 * high)
+        axes.set_ylim(0, 1.2 * max(tops) or 1.0)
     first = next(iter(histograms.values()))
     axes.set(xlabel=first.axes[0].label, ylabel=y_label)
     axes.legend(loc="upper right", ncols=2 if len(histograms) > 3 else 1)

@@ -44,6 +44,8 @@ def _headline(content: Content) -> str:
     facts = []
     if "hepimg" in content.provenance:
         facts.append(f"hepimg {content.provenance['hepimg']}")
+    if content.analysis.get("quick"):
+        facts.append("quick run")
     if "seed" in content.analysis:
         facts.append(f"seed {content.analysis['seed']}")
     if content.analysis.get("samples"):
@@ -160,7 +162,7 @@ def _tasks(content: Content) -> str:
                 f"<b>{escape(name)}</b>",
                 escape(str(options.get("task", ""))),
                 _options({key: value for key, value in options.items() if key != "task"}),
-                _count(parameters),
+                _count(parameters) if parameters else "",
                 duration(spent["fit"]) if "fit" in spent else "",
                 duration(spent["predict"]) if "predict" in spent else "",
             ]

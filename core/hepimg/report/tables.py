@@ -109,11 +109,24 @@ def _is_better(rows: Rows, metric: str, best: str, other: str) -> bool:
     if second.limit:
         return False
     paired = rows[best].get(f"{metric}_minus_{other}") or rows[other].get(f"{metric}_minus_{best}")
-    if paired is not None and paired.error is not None:
+    if paired is not None and paired.error is not None and not seeds_of(rows, best) + seeds_of(rows, other):
         return abs(paired.value) > paired.error
     if (first.error is None and not first.limit) or second.error is None:
         return False
-    return first.value - second.value > math.hypot(first.error or 0.0, second.error)
+    errors = [first.error or 0.0, second.error]
+    # The error of a row of seeds is their spread; how well each is known comes on top.
+    errors += [_mean_error(rows, metric, seeds_of(rows, name)) for name in (best, other)]
+    return first.value - second.value > math.hypot(*errors)
+
+
+def seeds_of(rows: Rows, name: str) -> list[str]:
+    """The rows of single seeds behind a row that is their mean."""
+    return [row for row in rows if is_seed(row) and re.sub(r",?seed=\d+", "", row).replace("[]", "") == name]
+
+
+def _mean_error(rows: Rows, metric: str, names: Sequence[str]) -> float:
+    errors = [rows[name][metric].error or 0.0 for name in names if metric in rows[name]]
+    return sum(errors) / len(errors) if errors else 0.0
 
 
 def definitions(entries: Iterable[tuple[str, str]]) -> str:
