@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,9 +115,8 @@ def test_trees_are_those_of_lightgbm(tmp_path: Path) -> None:
 
 def test_trees_of_other_seeds_are_other_trees(tmp_path: Path) -> None:
     data, task = make_dataset(tmp_path), make(Trees, rounds=5)
-    one, same, other = (
-        task.fit(data, data, make_run(tmp_path / str(k), seed=seed)) for k, seed in enumerate((1, 1, 2))
-    )
+    runs = [replace(make_run(tmp_path / str(k)), seed=seed) for k, seed in enumerate((1, 1, 2))]
+    one, same, other = (task.fit(data, data, run) for run in runs)
     np.testing.assert_array_equal(one["trees"], same["trees"])
     assert one["trees"].tobytes() != other["trees"].tobytes()
 
