@@ -65,7 +65,7 @@ def combine_facts(facts: list[Mapping[str, Any]]) -> dict[str, Any]:
     """
     combined: dict[str, Any] = {}
     for name, value in facts[0].items() if facts else ():
-        values = [fact[name] for fact in facts]
+        values = [fact[name] for fact in facts if name in fact]
         if isinstance(value, str):
             combined[name] = value
         elif name.endswith("_error"):

@@ -119,6 +119,7 @@ class Pythia(Source):
         """
         pythia = start(self.lines(), self.scales(), shard.seed)
         species, made = Species.of(pythia), 0
+        settings = "; ".join([*self.lines(), *(f"{setting} * {factor:g}" for setting, factor in self.scales())])
         while True:
             events = pythia.nextBatch(BATCH)
             if not len(events):
@@ -126,7 +127,7 @@ class Pythia(Source):
             weights = self._weights(pythia, events)
             number = (shard.index << 32) + made + np.arange(len(events))
             made += len(events)
-            self._facts.update(_facts_of(pythia, made))
+            self._facts.update(_facts_of(pythia, made), settings=settings)
             yield _sample_of(Record.of(events), species, number, weights)
 
     def _weights(self, pythia: Any, events: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -143,7 +144,7 @@ class Pythia(Source):
         return weights
 
     def facts(self) -> Mapping[str, float | str]:
-        """Cross-section and its statistical error in pb, events made, Pythia's version."""
+        """Cross-section and its statistical error in pb, events made, Pythia's version and settings."""
         return dict(self._facts)
 
 
