@@ -2,7 +2,7 @@
 
 Kernels are compiled once, without the global interpreter lock, for a range of rows ``first:last``; :func:`over_rows`
 hands out the ranges.  Rows are independent, so the result does not depend on the number of threads.  (Numba's own
-``parallel=True`` takes five times longer to compile, and its default thread pool must not be entered by two threads.)
+``parallel=True`` has a default thread pool that must not be entered by two threads.)
 """
 
 import os
@@ -17,7 +17,7 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 MIN_ROWS_PER_THREAD = 32
-"""Below this, starting a second thread costs more than it saves."""
+"""Fewer rows than this for each thread are not shared out."""
 
 _threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
