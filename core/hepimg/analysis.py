@@ -12,7 +12,7 @@ from hepimg.options import Options
 from hepimg.registry import Kind, Registry
 from hepimg.yaml_lines import Document, Place
 
-Rows = Annotated[int, Field(gt=0, description="rows (jets) of each sample")]
+Rows = Annotated[int | None, Field(gt=0, description="rows (jets) of each sample; none given: all that the files hold")]
 Values = Annotated[list[Any], Field(min_length=1)]
 Split = Annotated[
     tuple[float, float, float], Field(description="fractions for train, valid, test; rows of one event stay together")
@@ -24,7 +24,10 @@ class DataOptions(Options):
 
     source: Any = Field(description="a source's name, or {source: name, option: value ...}")
     steps: list[Any] = Field([], description="event steps, in order")
-    rows: Rows
+    pools: dict[str, dict[str, Any]] = Field(
+        {}, description="events that steps draw from (pileup ...): name -> {source: name, option: value, rows, steps}"
+    )
+    rows: Rows = None
     split: Split = (0.7, 0.1, 0.2)
     shard: int = Field(2000, gt=0, description="rows of one shard: one worker makes it, one file holds it")
 
@@ -67,12 +70,12 @@ class TaskOptions(Options):
 
 @dataclass(frozen=True)
 class SampleEntry:
-    """One sample: its source, the event steps, how many rows."""
+    """One sample or pool: its source, the event steps, how many rows (None: all that there are)."""
 
     name: str
     source: Source
     steps: tuple[Step, ...]
-    rows: int
+    rows: int | None
     place: Place
     step_place: Place
 
@@ -108,6 +111,7 @@ class Analysis:
     options: AnalysisOptions
     document: Document
     registry: Registry
+    pools: dict[str, SampleEntry] = field(default_factory=dict)
     samples: dict[str, SampleEntry] = field(default_factory=dict)
     preprocess: tuple[Step, ...] = ()
     tasks: dict[str, TaskEntry] = field(default_factory=dict)
@@ -119,18 +123,16 @@ class Analysis:
         def named(kind: Kind, component: Component) -> dict[str, Any]:
             return {kind: component.name, **component.model_dump(mode="json")}
 
+        def made(entry: SampleEntry) -> dict[str, Any]:
+            steps = [named("step", step) for step in entry.steps]
+            return {"source": named("source", entry.source), "steps": steps, "rows": entry.rows}
+
         return {
             **self.options.model_dump(mode="json", include={"title", "seed", "threads", "device"}),
             "quick": self.quick,
             "data": self.options.data.model_dump(mode="json", include={"rows", "split", "shard"}),
-            "samples": {
-                entry.name: {
-                    "source": named("source", entry.source),
-                    "steps": [named("step", s) for s in entry.steps],
-                    "rows": entry.rows,
-                }
-                for entry in self.samples.values()
-            },
+            "pools": {entry.name: made(entry) for entry in self.pools.values()},
+            "samples": {entry.name: made(entry) for entry in self.samples.values()},
             "preprocess": [named("step", step) for step in self.preprocess],
             "tasks": {
                 entry.name: {

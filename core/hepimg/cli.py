@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -32,6 +32,7 @@ Set = Annotated[
 Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes for data; never changes a result.")
 ]
+Format = Literal["parquet", "hdf5", "root"]
 Scheduler = Annotated[
     str | None, typer.Option("--scheduler", help="Address of a Dask scheduler whose workers make the data.")
 ]
@@ -70,7 +71,7 @@ def check(file: File, quick: Quick = False, assignments: Set = None) -> None:
     analysis = load_analysis(file, quick=quick, assignments=assignments or ())
     if analysis.options.quick:
         load_analysis(file, quick=True, assignments=assignments or ())
-    samples = ", ".join(f"{entry.name} ({entry.rows} rows)" for entry in analysis.samples.values())
+    samples = ", ".join(f"{entry.name} ({entry.rows or 'all'} rows)" for entry in analysis.samples.values())
     typer.echo(f"{file}: in order\n  samples: {samples}")
     typer.echo(f"  tasks:   {', '.join(entry.name for entry in in_order(analysis)) or 'none'}")
     typer.echo(f"  metrics: {', '.join(entry.metric.name for entry in analysis.evaluate) or 'none'}")
@@ -119,9 +120,19 @@ def data(
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     verify: Annotated[bool, typer.Option("--verify", help="Read every shard again and compare its checksum.")] = False,
+    export: Annotated[
+        Format | None, typer.Option("--export", help="Write each sample to one file for other tools.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder for the exported files. [default: data/<file>]")
+    ] = None,
+    preprocess: Annotated[
+        bool, typer.Option("--preprocess", help="Export the rows as tasks see them, after the steps of preprocess.")
+    ] = False,
 ) -> None:
     """Make the samples of an analysis and nothing else; print where they are and their checksums."""
     from hepimg.config import load_analysis
+    from hepimg.export import export_samples
     from hepimg.generate import make_data, verify_data
     from hepimg.progress import Bars
     from hepimg.provenance import describe_sample
@@ -138,12 +149,17 @@ def data(
             raise
         if verify:
             verify_data(stored, bars)
+        folder = to or Path("data") / analysis.name
+        steps = analysis.preprocess if preprocess else ()
+        files = export_samples(stored, export, folder, bars, steps) if export else []
     for name, sample in stored.items():
         described = describe_sample(sample)
         typer.echo(f"{name}: {sample.rows} rows, {len(sample.shards)} shards in {sample.shards[0][0].parent}")
         typer.echo(f"  checksum {described['checksum']}")
         for fact, value in described["facts"].items():
             typer.echo(f"  {fact}: {value:g}" if isinstance(value, float) else f"  {fact}: {value}")
+    for path in files:
+        typer.echo(f"exported {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 @cache_app.command("list")

@@ -92,7 +92,7 @@ class Shard:
 
     Args:
         index: its number within the sample; it decides ``seed`` and the numbers of its events.
-        rows: how many rows to make; None: all that its part of a file holds.
+        rows: how many rows to make, or fewer where its part of a file holds no more; None: all that it holds.
         seed: for every random number in it.
         part: what a source of files put here in :meth:`Source.parts`: which file, which entries.
     """
@@ -137,6 +137,13 @@ class Step(Component):
     def writes(self, ports: Ports) -> Sequence[Port]:
         """What it adds or replaces, given what is there; all that is left, if it changes the kind of row."""
         raise NotImplementedError
+
+    def pools(self) -> Sequence[str]:
+        """Pools of events (``data.pools`` of the analysis) that an event step draws from."""
+        return ()
+
+    def open_pools(self, pools: Mapping[str, Sequence[Sample]]) -> None:
+        """Take hold of the events of each pool, shard by shard, mapped from disk; called before the first ``apply``."""
 
     @property
     def is_random(self) -> bool:

@@ -105,8 +105,12 @@ class _Builder:
                 mixtures[sample] = content["of"] if isinstance(content["of"], list) else [content["of"]]
                 for key in set(content) - {"of"}:
                     self.complain(("samples", sample, key), "unknown key; a mixture has only of: [names]")
-            elif entry := self.sample(sample, content, options.data):
+            elif entry := self.sample(("samples", sample), content, options.data):
                 analysis.samples[sample] = entry
+        for pool, content in options.data.pools.items():
+            alone = options.data.model_copy(update={"source": {}, "steps": [], "rows": None})
+            if entry := self.sample(("data", "pools", pool), content, alone):
+                analysis.pools[pool] = entry
         names = self.sample_names(options, mixtures)
         analysis.preprocess = tuple(self.components("step", options.preprocess, ("preprocess",)))  # type: ignore[arg-type]
         for task, content in options.tasks.items():
@@ -157,27 +161,25 @@ class _Builder:
         found = [self.component(kind, content, (*place, k)) for k, content in enumerate(contents)]
         return [component for component in found if component is not None]
 
-    def sample(self, name: str, content: Mapping[str, Any], data: DataOptions) -> SampleEntry | None:
+    def sample(self, place: Place, content: Mapping[str, Any], data: DataOptions) -> SampleEntry | None:
         """A sample: the common source with options of its own, common steps and rows unless it names others."""
         common = {"source": data.source} if isinstance(data.source, str) else data.source
         content = dict(content)
         steps, rows = content.pop("steps", data.steps), content.pop("rows", data.rows)
-        if not isinstance(steps, list) or type(rows) is not int or rows < 1:
-            self.complain(("samples", name), "steps must be a list, and rows a positive whole number")
+        if not isinstance(steps, list) or (rows is not None and (type(rows) is not int or rows < 1)):
+            self.complain(place, "steps must be a list, and rows a positive whole number")
             return None
         if not isinstance(common, dict):
             self.complain(
                 ("data", "source"), f"needed: a source's name, or {{source: name, option: value}}; found {common!r}"
             )
             return None
-        source = self.component("source", {**common, **content}, ("samples", name))
-        step_place: Place = (
-            ("samples", name, "steps") if ("samples", name, "steps") in self.document.lines else ("data", "steps")
-        )
+        source = self.component("source", {**common, **content}, place)
+        step_place: Place = (*place, "steps") if (*place, "steps") in self.document.lines else ("data", "steps")
         found = self.components("step", steps, step_place)
         if source is None or len(found) < len(steps):
             return None
-        return SampleEntry(name, source, tuple(found), rows, ("samples", name), step_place)  # type: ignore[arg-type]
+        return SampleEntry(str(place[-1]), source, tuple(found), rows, place, step_place)  # type: ignore[arg-type]
 
     def sample_names(self, options: AnalysisOptions, mixtures: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
         """Each name that a task may use, and the samples it stands for."""

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from hepimg.analysis import Analysis, SampleEntry, TaskEntry
 from hepimg.components import Collection, Column, Component, Image, Port, Ports, Step
-from hepimg.errors import Problem, did_you_mean
+from hepimg.errors import DataError, Problem, did_you_mean
 from hepimg.yaml_lines import Place
 
 STORED: tuple[Port, ...] = (Column("event"), Column("weight"))
@@ -112,7 +112,9 @@ class _Check:
 
     def run(self) -> list[Problem]:
         analysis = self.analysis
-        known = [self.sample(entry) for entry in analysis.samples.values()]
+        for pool in analysis.pools.values():
+            self.pool(pool)
+        known = [self.sample(sample, analysis.preprocess) for sample in analysis.samples.values()]
         if self.problems or not known:
             return self.problems
         ports = {name: port for name, port in known[0].items() if all(name in other for other in known)}
@@ -155,12 +157,26 @@ class _Check:
             if isinstance(port, Collection) or "." in port.name:
                 self.complain(place, f"a task predicts columns and images with plain names, not {port.name!r}")
 
-    def sample(self, entry: SampleEntry) -> dict[str, Port]:
-        """What the jets of a sample come with after preprocessing."""
+    def pool(self, entry: SampleEntry) -> None:
+        """A pool holds events, made without another pool."""
+        self.sample(entry, ())
+        if (entry.steps or (entry.source,))[-1].rows_out != "event":
+            self.complain(entry.place, "a pool holds events, not jets; leave out the step that makes jets")
+        if any(step.pools() for step in entry.steps):
+            self.complain(entry.place, "a pool cannot draw from a pool")
+
+    def sample(self, entry: SampleEntry, preprocess: Sequence[Step]) -> dict[str, Port]:
+        """What the rows of a sample come with after preprocessing."""
         kind = entry.source.rows_out
-        ports: dict[str, Port] = by_name([*STORED, *entry.source.writes()])
+        try:
+            ports: dict[str, Port] = by_name([*STORED, *entry.source.writes()])
+            if entry.source.parts() is None and entry.rows is None:
+                self.complain(entry.place, f"rows must be given: the source {entry.source.name} has no end")
+        except DataError as error:
+            self.complain(entry.place, str(error))
+            return {}
         stages: list[tuple[Place, Step]] = [((*entry.step_place, k), step) for k, step in enumerate(entry.steps)]
-        stages += [(("preprocess", k), step) for k, step in enumerate(self.analysis.preprocess)]
+        stages += [(("preprocess", k), step) for k, step in enumerate(preprocess)]
         for number, (place, step) in enumerate(stages):
             if number == len(entry.steps):
                 ports = by_name([*READ, *ports.values()])
@@ -176,6 +192,7 @@ class _Check:
                 self.complain(
                     place, f"{step.name} is random for each jet; it belongs to preprocess, where jets have numbers"
                 )
+            self.pools(step, place, stored=number < len(entry.steps))
             if not self.read(step, ports, place):
                 return ports
             try:
@@ -185,6 +202,14 @@ class _Check:
                 return ports
             kind = step.rows_out
         return by_name([*READ, *ports.values()])
+
+    def pools(self, step: Step, place: Place, *, stored: bool) -> None:
+        """The pools that a step draws from exist; they are open while data are made."""
+        for name in step.pools():
+            if name not in self.analysis.pools:
+                self.complain(place, f"no pool {name!r} under data.pools; {did_you_mean(name, self.analysis.pools)}")
+            elif not stored:
+                self.complain(place, f"{step.name} draws from a pool: put it into data.steps")
 
     def read(self, component: Component, ports: Ports, place: Place) -> bool:
         """Whether all that a component reads is there, as it needs it."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,101 +14,57 @@ from hepimg.analysis import Analysis, SampleEntry
 from hepimg.checks import check_sample
 from hepimg.components import Progress, Shard, Source, Step
 from hepimg.errors import DataError, PluginError, blame
+from hepimg.orders import Order, Plan, StoredSample, make_plans, sample_key, stored_sample
 from hepimg.random import derive_seed
 from hepimg.sample import Sample
 from hepimg.shards import checksum, read_shard, write_shard
-from hepimg.store import Cache, Unit, content_key, describe, read_json, write_json
+from hepimg.store import Cache, describe, write_json
 from hepimg.workers import report_rows, start_workers
 
 BARREN_BATCHES = 100
-"""Batches in a row without one row before a selection is called impossible."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a worker is asked: one shard of one sample, into one folder."""
-
-    sample: str
-    folder: Path
-    shard: Shard
-    source: Source
-    steps: tuple[Step, ...]
-
-    @property
-    def path(self) -> Path:
-        """The shard's file."""
-        return self.folder / f"{self.shard.index:05d}.arrow"
-
-    @property
-    def manifest(self) -> Path:
-        """The shard's manifest, written after the file."""
-        return self.path.with_suffix(".json")
-
-    def is_done(self) -> bool:
-        """Whether the shard is there with at least the rows asked for.
-
-        Raises:
-            DataError: its file is not as long as it was when it was written.
-        """
-        if not self.manifest.exists():
-            return False
-        written = read_json(self.manifest)
-        size = self.path.stat().st_size if self.path.exists() else 0
-        if size != written["bytes"]:
-            raise DataError(
-                f"a truncated shard of {size} bytes",
-                where=str(self.path),
-                needed=f"{written['bytes']} bytes, as its manifest says",
-                fix=f"Remove {self.manifest} and run again: the shard is made anew.",
-            )
-        return bool(written["complete"] or (self.shard.rows is not None and written["rows"] >= self.shard.rows))
-
-
-@dataclass(frozen=True)
-class StoredSample:
-    """A sample on disk."""
-
-    name: str
-    key: str
-    shards: tuple[tuple[Path, int], ...]
-    manifests: tuple[Mapping[str, Any], ...] = field(repr=False, default=())
-
-    @property
-    def rows(self) -> int:
-        """Rows of all shards that the analysis uses."""
-        return sum(rows for _, rows in self.shards)
+"""Batches in a row without one row before the selection of a source without an end is called impossible."""
 
 
 def make_data(
     analysis: Analysis, cache: Cache, progress: Progress, jobs: int, scheduler: str | None = None
 ) -> dict[str, StoredSample]:
-    """Make every sample of an analysis, or reuse what the cache holds.
+    """Make every sample of an analysis, or reuse what the cache holds; first the pools that its steps draw from.
 
     Raises:
         DataError: the data are wrong.
         PluginError: a source or a step failed; finished shards are kept.
     """
-    entries = analysis.samples.values()
-    keys = {entry.name: sample_key(analysis, entry) for entry in entries}
-    units = {key: cache.unit("data", key) for key in sorted(set(keys.values()))}
-    orders = {entry.name: make_orders(analysis, entry, units[keys[entry.name]], keys[entry.name]) for entry in entries}
+    drawn = {name for entry in analysis.samples.values() for step in entry.steps for name in step.pools()}
+    pools = [entry for entry in analysis.pools.values() if entry.name in drawn]
+    stored = _make_all(analysis, pools, {}, cache, progress, jobs, scheduler) if pools else {}
+    return _make_all(analysis, [*analysis.samples.values()], stored, cache, progress, jobs, scheduler)
+
+
+def _make_all(
+    analysis: Analysis,
+    entries: Sequence[SampleEntry],
+    pools: Mapping[str, StoredSample],
+    cache: Cache,
+    progress: Progress,
+    jobs: int,
+    scheduler: str | None,
+) -> dict[str, StoredSample]:
+    plans = make_plans(analysis, entries, cache, pools)
     with ExitStack() as locks:
-        for unit in units.values():
-            locks.enter_context(unit.lock())
-            for stale in unit.folder.glob(".*.tmp"):
+        for plan in plans.values():
+            locks.enter_context(plan.unit.lock())
+            for stale in plan.unit.folder.glob(".*.tmp"):
                 stale.unlink()
-        # Samples of the same options share their shards: the longest order of each decides.
-        longest = {
-            order.path: order for order in sorted(chain(*orders.values()), key=lambda order: order.shard.rows or 0)
-        }
-        todo = [order for order in longest.values() if not order.is_done()]
-        if todo:
-            _make(sorted(todo, key=lambda order: (order.sample, order.shard.index)), progress, jobs, scheduler)
-        for entry in entries:
-            unit = units[keys[entry.name]]
-            if not unit.is_finished:
-                unit.finish({"source": describe(entry.source), "steps": [describe(step) for step in entry.steps]})
-    return {entry.name: _stored(entry, keys[entry.name], orders[entry.name]) for entry in entries}
+        _make([*plans.values()], progress, jobs, scheduler)
+        for plan in plans.values():
+            if not plan.unit.is_finished:
+                steps = [describe(step) for step in plan.entry.steps]
+                plan.unit.finish({"source": describe(plan.entry.source), "steps": steps})
+    keys = {entry.name: sample_key(analysis, entry, pools) for entry in entries}
+    return {
+        entry.name: stored_sample(entry.name, entry.rows, keys[entry.name], plans[keys[entry.name]])
+        for entry in entries
+    }
 
 
 def verify_data(stored: Mapping[str, StoredSample], progress: Progress) -> None:
@@ -132,54 +86,18 @@ def verify_data(stored: Mapping[str, StoredSample], progress: Progress) -> None:
         progress.stop()
 
 
-def sample_key(analysis: Analysis, entry: SampleEntry) -> str:
-    """What decides a sample's rows; not how many there are, so that a longer run goes on where a shorter one ended."""
-    return content_key(
-        source=describe(entry.source),
-        steps=[describe(step) for step in entry.steps],
-        parts=entry.source.parts(),
-        seed=analysis.options.seed,
-        shard=analysis.options.data.shard,
-    )
-
-
-def make_orders(analysis: Analysis, entry: SampleEntry, unit: Unit, key: str) -> list[Order]:
-    """The shards of a sample."""
-    parts = entry.source.parts()
-    if parts is None:
-        size = analysis.options.data.shard
-        pieces: list[tuple[int | None, dict[str, Any]]] = [
-            (min(size, entry.rows - first), {}) for first in range(0, entry.rows, size)
-        ]
-    else:
-        pieces = [(None, dict(part)) for part in parts]
-    shards = [Shard(index, rows, derive_seed(key, index), part) for index, (rows, part) in enumerate(pieces)]
-    return [Order(entry.name, unit.folder, shard, entry.source, entry.steps) for shard in shards]
-
-
-def _stored(entry: SampleEntry, key: str, orders: Sequence[Order]) -> StoredSample:
-    shards, manifests, left = [], [], entry.rows
-    for order in orders:
-        manifest = read_json(order.manifest)
-        rows = min(manifest["rows"], left)
-        if rows:
-            shards.append((order.path, rows))
-            manifests.append(manifest)
-        left -= rows
-    if not shards:
-        raise DataError("no rows", where=f"sample {entry.name}", fix="Loosen the selection of its steps.")
-    return StoredSample(entry.name, key, tuple(shards), tuple(manifests))
-
-
-def _make(todo: Sequence[Order], progress: Progress, jobs: int, scheduler: str | None) -> None:
-    total = sum(order.shard.rows for order in todo) if all(order.shard.rows for order in todo) else None  # type: ignore[misc]
+def _make(plans: Sequence[Plan], progress: Progress, jobs: int, scheduler: str | None) -> None:
+    """Make the shards that are missing."""
+    made = {order.path: rows for plan in plans for order in plan.orders if (rows := order.rows_made()) is not None}
+    todo = _wanted(plans, made, jobs)
+    if not todo:
+        return
     names = ", ".join(dict.fromkeys(order.sample for order in todo))
-    kind = (todo[0].steps[-1] if todo[0].steps else todo[0].source).rows_out
-    progress.start(f"data {names}", total, f"{kind}s")
-    with start_workers(min(jobs, len(todo)), scheduler) as (executor, made):
-        futures = [executor.submit(make_shard, order) for order in todo]
+    last = (todo[0].steps or (todo[0].source,))[-1]
+    progress.start(f"data {names}", _rows_to_make(plans, todo), f"{last.rows_out}s")
+    with start_workers(min(jobs, len(todo)), scheduler) as (executor, told):
         try:
-            _wait(futures, made, progress)
+            _work(plans, made, jobs, executor, told, progress)
         except BrokenExecutor as error:
             message = (
                 "a worker process died: out of memory, a crash in compiled code, or a script that calls hepimg.run"
@@ -188,36 +106,58 @@ def _make(todo: Sequence[Order], progress: Progress, jobs: int, scheduler: str |
     progress.stop()
 
 
-def _wait(futures: Sequence[Future[None]], made: Any, progress: Progress) -> None:
-    """Wait for all shards, moving the bar; the first failure is raised."""
-    waiting = list(futures)
-    while waiting:
-        for future in [future for future in waiting if future.done()]:
-            future.result()
-            waiting.remove(future)
+def _wanted(plans: Sequence[Plan], made: Mapping[Path, int], jobs: int) -> list[Order]:
+    todo = [order for plan in plans for order in plan.wanted(made, jobs)]
+    return sorted(todo, key=lambda order: (order.sample, order.shard.index))
+
+
+def _rows_to_make(plans: Sequence[Plan], todo: Sequence[Order]) -> int | None:
+    """How many rows there will be, where that is known."""
+    if any(plan.is_finite for plan in plans):
+        return None
+    return sum(order.shard.rows or 0 for order in todo)
+
+
+def _work(
+    plans: Sequence[Plan], made: dict[Path, int], jobs: int, executor: Executor, told: Any, progress: Progress
+) -> None:
+    """Hand out shards until none is wanted, moving the bar; the first failure is raised."""
+    flying: dict[Path, Future[int]] = {}
+    while True:
+        for order in _wanted(plans, made, jobs):
+            if order.path not in flying:
+                flying[order.path] = executor.submit(make_shard, order)
+        if not flying:
+            return
+        for path in [path for path, future in flying.items() if future.done()]:
+            made[path] = flying.pop(path).result()
         try:
             while True:
-                progress.advance(made.get(timeout=0.1 if waiting else 0))
+                progress.advance(told.get(timeout=0.1 if flying else 0))
         except queue.Empty:
             continue
 
 
-def make_shard(order: Order) -> None:
-    """Make one shard and write it with its manifest.
+def make_shard(order: Order) -> int:
+    """Make one shard and write it with its manifest; the number of its rows.
 
     Raises:
         PluginError: a component failed; it names plugin, sample and shard.
     """
     where = f"sample {order.sample}, shard {order.shard.index}"
     started = time.perf_counter()
+    for step in order.steps:
+        if step.pools():
+            pools = {name: order.pools[name] for name in step.pools()}
+            step.open_pools({name: [read_shard(path)[:rows] for path, rows in pool] for name, pool in pools.items()})
     with blame(order.source, where):
-        sample = collect(order.source, order.steps, order.shard, where)
+        sample, complete = collect(order.source, order.steps, order.shard, where)
     write_shard(order.path, sample)
     write_json(
         order.manifest,
         {
             "rows": len(sample),
-            "complete": order.shard.rows is None,
+            "complete": complete,
             "bytes": order.path.stat().st_size,
             "checksum": checksum(sample),
             "facts": dict(order.source.facts()),
@@ -225,12 +165,18 @@ def make_shard(order: Order) -> None:
             "seconds": round(time.perf_counter() - started, 3),
         },
     )
+    return len(sample)
 
 
-def collect(source: Source, steps: Sequence[Step], shard: Shard, where: str) -> Sample:
-    """The rows of one shard: batches of the source through the event steps, until there are enough."""
+def collect(source: Source, steps: Sequence[Step], shard: Shard, where: str) -> tuple[Sample, bool]:
+    """The rows of one shard: batches of the source through the event steps, until there are enough.
+
+    Returns:
+        The rows, and whether they are all that the source has for this shard.
+    """
     collected: list[Sample] = []
     rows = barren = 0
+    complete = True
     for number, batch in enumerate(source.batches(shard)):
         sample = check_sample(batch, where)
         for k, step in enumerate(steps):
@@ -240,8 +186,9 @@ def collect(source: Source, steps: Sequence[Step], shard: Shard, where: str) -> 
         rows, barren = rows + len(sample), 0 if len(sample) else barren + 1
         report_rows(len(sample) if shard.rows is None else max(0, min(len(sample), shard.rows - rows + len(sample))))
         if shard.rows is not None and rows >= shard.rows:
+            complete = False
             break
-        if barren >= BARREN_BATCHES:
+        if barren >= BARREN_BATCHES and not shard.part:
             raise DataError(
                 f"{barren} batches of events without one row that passes",
                 where=where,
@@ -249,4 +196,4 @@ def collect(source: Source, steps: Sequence[Step], shard: Shard, where: str) -> 
             )
     if not collected:
         raise DataError("the source has no events", where=where)
-    return Sample.concatenate(collected)[: shard.rows]
+    return Sample.concatenate(collected)[: shard.rows], complete

@@ -19,8 +19,8 @@ from hepimg.dataset import SPLITS, Dataset, Part, split_of
 from hepimg.draws import Mean
 from hepimg.errors import blame
 from hepimg.flow import depends_on, known_ports, needed_steps, sample_ports
-from hepimg.generate import StoredSample
 from hepimg.logs import logging_to
+from hepimg.orders import StoredSample
 from hepimg.random import derive_seed
 from hepimg.sample import Sample
 from hepimg.shards import read_shard, write_shard

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from hepimg.generate import StoredSample
 from hepimg.learn import Learner
+from hepimg.orders import StoredSample
 from hepimg.store import installed_version
 
 LIBRARIES = (
