@@ -141,6 +141,8 @@ def data(
 
     analysis = load_analysis(file, quick=quick, assignments=assignments or ())
     cache = Cache()
+    if (to or preprocess) and not export:
+        raise typer.BadParameter("--to and --preprocess need --export")
     with _resumable(), Bars() as bars:
         try:
             stored = make_data(analysis, cache, bars, jobs or usable_cores(), scheduler)
@@ -197,10 +199,13 @@ def cache_clean(
 
 @app.command()
 def show(
-    path: Annotated[Path, typer.Argument(help="A shard, a folder of shards, or a results folder.", show_default=False)],
+    path: Annotated[
+        Path,
+        typer.Argument(help="A shard, a folder of shards, a results folder, or a data file.", show_default=False),
+    ],
     rows: Annotated[int, typer.Option("--rows", "-n", min=0, help="Print this many rows.")] = 3,
 ) -> None:
-    """Show what a shard or a results folder holds."""
+    """Show what a shard, a results folder or a data file (ROOT, HDF5, Parquet, HepMC) holds, and how to read it."""
     from hepimg.show import describe_path
 
     typer.echo(describe_path(path, rows))

@@ -111,6 +111,11 @@ class Source(Component):
 
     rows_out: ClassVar[RowKind] = "event"
 
+    @classmethod
+    def recognise(cls, path: Path) -> Mapping[str, Any] | None:
+        """Options with which it reads a file of the user's, so that ``hepimg show`` can; None: not of its layout."""
+        return None
+
     def writes(self) -> Sequence[Port]:
         """What each row comes with."""
         raise NotImplementedError

@@ -125,6 +125,11 @@ class Registry:
         """The names that can be looked up."""
         return sorted(self._entries[kind])
 
+    def usable(self, kind: Kind) -> list[type[Component]]:
+        """The components that one plugin alone offers under their name."""
+        named = self._entries[kind]
+        return [named[name][0].component for name in sorted(named) if len(named[name]) == 1]
+
     def find(self, kind: Kind, name: str) -> Entry:
         """The component of this kind and name.
 

@@ -32,7 +32,7 @@ def analysis_schema() -> dict[str, Any]:
     schema = AnalysisOptions.model_json_schema()
     definitions = schema.setdefault("$defs", {})
     for kind in BASES:
-        usable = [name for name in registry.names(kind) if _is_usable(registry, kind, name)]
+        usable = [component.name for component in registry.usable(kind)]
         definitions[kind] = {
             "anyOf": [{"enum": usable}, *(_mapping(registry, kind, name, definitions) for name in usable)]
         }
@@ -47,14 +47,6 @@ def analysis_schema() -> dict[str, Any]:
         place["items"] = {"$ref": f"#/$defs/{kind}"}
     properties["tasks"]["additionalProperties"] = {"$ref": "#/$defs/task"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "hepimg analysis"}
-
-
-def _is_usable(registry: Registry, kind: Kind, name: str) -> bool:
-    try:
-        registry.find(kind, name)
-    except LookupError:
-        return False
-    return True
 
 
 def _options(registry: Registry, kind: Kind, name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hepimg.store import writing
 
 
 def describe_path(path: Path, rows: int) -> str:
-    """A few lines on a shard, a folder of shards, or a results folder.
+    """A few lines on a shard, a folder of shards, a results folder, or a file that some source reads.
 
     Raises:
         DataError: it is neither.
@@ -23,7 +24,38 @@ def describe_path(path: Path, rows: int) -> str:
         from hepimg.results import load
 
         return repr(load(path))
+    if path.is_file() and path.suffix != ".arrow":
+        return describe_file(path, rows)
     return describe_sample(read_rows(path), rows)
+
+
+def describe_file(path: Path, rows: int) -> str:
+    """Which sources read a file, the line of YAML for each, and the first of its entries.
+
+    Raises:
+        DataError: none does, or the file is damaged.
+    """
+    from hepimg.components import Shard, Source
+    from hepimg.registry import load_registry
+
+    told = []
+    for source in load_registry().usable("source"):
+        if not issubclass(source, Source) or (options := source.recognise(path)) is None:
+            continue
+        component = source.model_validate(options)
+        parts = component.parts() or ()
+        shards = (Shard(k, None, 0, part) for k, part in enumerate(parts))
+        first = next((batch for shard in shards for batch in component.batches(shard) if len(batch)), None)
+        given = ", ".join(f"{name}: {json.dumps(value)}" for name, value in options.items())
+        told.append(
+            f"{path}: read by\n  source: {{source: {source.name}, {given}}}\n{len(parts)} chunks; of the first, "
+            + (describe_sample(first, rows) if first is not None else "no rows")
+        )
+    if not told:
+        raise DataError(
+            "no installed source recognises this file", where=str(path), fix="hepimg plugins lists the sources."
+        )
+    return "\n\n".join(told)
 
 
 def describe_sample(sample: Sample, rows: int) -> str:

@@ -67,9 +67,7 @@ def from_cartesian(
     return {"pt": pt, "y": _rapidity(pz, np.hypot(pt, mass)), "phi": np.arctan2(py, px), "mass": mass}
 
 
-def jet_columns(
-    offsets: NDArray[np.int64], particles: Mapping[str, NDArray[Any]]
-) -> dict[str, NDArray[np.float32]]:
+def jet_columns(offsets: NDArray[np.int64], particles: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
     """pt, eta, y, phi, mass of the sum of the particles of each row; an empty row is all zeros."""
     pt, y, phi, mass = (np.asarray(particles[name], np.float64) for name in ("pt", "y", "phi", "mass"))
     transverse_mass = np.hypot(pt, mass)

@@ -23,10 +23,13 @@ Range = tuple[float | None, float | None]
 
 
 class FileSource(Source):
-    """Rows of files, chunk by chunk; a layout only writes ``count``, ``read`` and ``writes``."""
+    """Rows of files, chunk by chunk; a layout writes ``count``, ``read``, ``writes``, ``looks_alike``."""
 
     batch: ClassVar[int] = 2000
     """Rows that go through the event steps together."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """How the names of such files end."""
 
     files: str | tuple[str, ...] = Field(
         description="a path, or several; * and ? stand for any letters, ** for any folders. Relative paths start where "
@@ -47,6 +50,19 @@ class FileSource(Source):
         if not files or "" in files:
             raise ValueError("name at least one file")
         return files
+
+    @classmethod
+    def looks_alike(cls, path: Path) -> bool:
+        """Whether a file with one of the suffixes is of this layout."""
+        raise NotImplementedError
+
+    @classmethod
+    def recognise(cls, path: Path) -> Mapping[str, Any] | None:
+        """The file itself, if it is of this layout."""
+        if not path.name.lower().endswith(cls.suffixes):
+            return None
+        with reading(path):
+            return {"files": str(path)} if cls.looks_alike(path) else None
 
     def count(self, path: Path) -> int:
         """The entries of a file."""
