@@ -59,7 +59,8 @@ def test_plugins_are_found_by_their_entry_points(folder: Path) -> None:
     registry = Registry()
     toys = next(plugin for plugin in registry.plugins if plugin.name == "toys")
     assert (toys.distribution, toys.version, toys.module) == ("hepimg-toys", "0", "hepimg_toys")
-    assert toys.components == [("source", "toy_jets")]
+    sources = [("source", name) for name in ("toy_jets", "toy_file", "toy_events")]
+    assert toys.components == [*sources, ("step", "toy_mix")]
     assert not toys.failure
     entry = registry.find("source", "toy_jets")
     assert entry.plugin is toys
@@ -69,7 +70,7 @@ def test_plugins_are_found_by_their_entry_points(folder: Path) -> None:
 
 def test_an_entry_point_without_a_distribution_is_a_plugin_too(folder: Path) -> None:
     registry = Registry([EntryPoint("toys", "hepimg_toys", "hepimg")])  # type: ignore[arg-type]
-    assert registry.names("source") == ["toy_jets"]
+    assert registry.names("source") == ["toy_events", "toy_file", "toy_jets"]
 
 
 @pytest.mark.parametrize("case", BROKEN)
