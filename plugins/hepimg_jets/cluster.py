@@ -63,14 +63,14 @@ class Cluster(Step):
         return particles, Collection("partons", {"pt": "GeV", "y": "", "phi": "rad", "pdg_id": ""})
 
     def writes(self, ports: Ports) -> Sequence[Port]:
-        """Jets, and constituents with all fields of the particles."""
+        """Jets with the columns of their event, and constituents with all fields of the particles."""
         particles = ports[self.particles]
         if not isinstance(particles, Collection):
             raise ValueError(f"{self.particles} is no collection")
-        units = UNITS | ({} if self.match is None else TRUTH_UNITS)
+        units = {"jet": ""} | UNITS | ({} if self.match is None else TRUTH_UNITS)
+        of_event = [port for port in ports.values() if isinstance(port, Column) and port.name not in units]
         columns = [Column(name, unit) for name, unit in units.items()]
-        constituents = Collection("constituents", dict(particles.fields))
-        return (Column("event"), Column("weight"), Column("jet"), *columns, constituents)
+        return (*of_event, *columns, Collection("constituents", dict(particles.fields)))
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:
         """The jets of all events.
@@ -139,11 +139,12 @@ def _rows_of(
     truth: Mapping[str, NDArray[Any]],
     constituents: Ragged,
 ) -> Sample:
+    """The kept jets with the columns of their event."""
     from hepimg.sample import Sample
 
     event = jets.event[keep]
-    columns = {name: sample.column(name)[event] for name in ("event", "weight")}
+    columns = {name: values[event] for name, values in sample.columns.items()}
     columns["jet"] = rank[keep].astype(np.int32)
-    columns |= {name: getattr(jets, name)[keep].astype(np.float32) for name in UNITS}
-    units = {name: unit for name, unit in (UNITS | TRUTH_UNITS).items() if unit and name in {*UNITS, *truth}}
-    return Sample(columns | dict(truth), {"constituents": constituents}, units=units)
+    columns |= {name: getattr(jets, name)[keep].astype(np.float32) for name in UNITS} | dict(truth)
+    own = {name: unit for name, unit in (UNITS | TRUTH_UNITS).items() if unit and name in {*UNITS, *truth}}
+    return Sample(columns, {"constituents": constituents}, units={**sample.units, **own})
