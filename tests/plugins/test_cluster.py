@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from hepimg.components import Collection, Shard
 from hepimg.errors import DataError
 from hepimg.sample import Ragged, Sample
+from hepimg.testing.promises import ports_of
 from hepimg_jets.cluster import Cluster
 from hepimg_jets.finding import momenta
 from hepimg_jets.matching import UNMATCHED, nearest_partons
@@ -126,9 +127,10 @@ def test_selection(dijets: Sample) -> None:
 
 def test_what_is_written_is_what_was_promised(tops: Sample) -> None:
     step = Cluster.model_validate(RECIPE | {"match": {"pdg_id": [6]}})
-    ports = {"particles": Collection("particles", dict.fromkeys(tops.collection("particles").fields, ""))}
-    written = {port.name: port for port in step.writes(ports)}
+    tops = tops.with_columns({"mu": ""}, mu=np.arange(len(tops), dtype=np.float32))
+    written = {port.name: port for port in step.writes(ports_of(tops))}
     jets = step.apply(tops, None)
+    assert set(jets.column("mu")) <= set(tops.column("mu")), "jets carry the columns of their event"
     assert set(written) == {*jets.columns, *jets.collections}
     constituents = written["constituents"]
     assert isinstance(constituents, Collection)
