@@ -127,7 +127,7 @@ def test_selection(dijets: Sample) -> None:
 
 def test_what_is_written_is_what_was_promised(tops: Sample) -> None:
     step = Cluster.model_validate(RECIPE | {"match": {"pdg_id": [6]}})
-    tops = tops.with_columns({"mu": ""}, mu=np.arange(len(tops), dtype=np.float32))
+    tops = tops.with_columns(mu=np.arange(len(tops), dtype=np.float32))
     written = {port.name: port for port in step.writes(ports_of(tops))}
     jets = step.apply(tops, None)
     assert set(jets.column("mu")) <= set(tops.column("mu")), "jets carry the columns of their event"
