@@ -15,6 +15,8 @@ from plugin_path import command, install_module, install_toys
 from toy_analysis import write_toy_analysis
 
 FAULTY = '''
+import os
+import signal
 from typing import ClassVar, Literal
 import numpy as np
 from hepimg.components import Field
@@ -33,6 +35,8 @@ class Faulty(ToyJets):
             yield sample
 
     def spoil(self, sample):
+        if self.fault == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
         constituents = sample.collection("constituents")
         field, value = {"nan": ("pt", np.nan), "infinity": ("y", np.inf), "negative": ("pt", -1.0),
                         "absurd": ("phi", 270.0), "far": ("y", 999.9), "huge": ("pt", 1e30),
@@ -198,6 +202,14 @@ def test_a_fault_of_a_task_is_named_and_its_traceback_kept(tmp_path: Path, path:
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert "raise RuntimeError" in (tmp_path / "results" / "log.txt").read_text()
+
+
+def test_a_dead_worker_is_told_with_its_shard(tmp_path: Path, path: str, fisher_only: Path) -> None:
+    fisher_only.write_text(fisher_only.read_text().replace("toy_jets, pause: 0.0", "faulty, fault: dies"))
+    done = command("data", fisher_only, "--jobs", "1", "--set", "data.shard=300", path=path, cache=tmp_path / "cache")
+    assert done.returncode == 1, done.stderr
+    assert "sample one, shard 1: a worker process died: out of memory" in done.stderr
+    assert list((tmp_path / "cache").rglob("00000.arrow")), "the shard that was finished before is kept"
 
 
 def test_a_fault_of_a_source_is_named_with_its_shard(tmp_path: Path, path: str, fisher_only: Path) -> None:

@@ -96,13 +96,7 @@ def _make(plans: Sequence[Plan], progress: Progress, jobs: int, scheduler: str |
     last = (todo[0].steps or (todo[0].source,))[-1]
     progress.start(f"data {names}", _rows_to_make(plans, todo), f"{last.rows_out}s")
     with start_workers(min(jobs, len(todo)), scheduler) as (executor, told):
-        try:
-            _work(plans, made, jobs, executor, told, progress)
-        except BrokenExecutor as error:
-            message = (
-                "a worker process died: out of memory, a crash in compiled code, or a script that calls hepimg.run"
-            )
-            raise PluginError(f"{message} without if __name__ == '__main__'", where=f"data {names}") from error
+        _work(plans, made, jobs, executor, told, progress)
     progress.stop()
 
 
@@ -122,20 +116,32 @@ def _work(
     plans: Sequence[Plan], made: dict[Path, int], jobs: int, executor: Executor, told: Any, progress: Progress
 ) -> None:
     """Hand out shards until none is wanted, moving the bar; the first failure is raised."""
-    flying: dict[Path, Future[int]] = {}
+    flying: dict[Path, tuple[Order, Future[int]]] = {}
     while True:
         for order in _wanted(plans, made, jobs):
             if order.path not in flying:
-                flying[order.path] = executor.submit(make_shard, order)
+                flying[order.path] = order, executor.submit(make_shard, order)
         if not flying:
             return
-        for path in [path for path, future in flying.items() if future.done()]:
-            made[path] = flying.pop(path).result()
+        for path, (_, future) in [*flying.items()]:
+            if future.done():
+                try:
+                    made[path] = future.result()
+                except BrokenExecutor as error:
+                    raise _died([order for order, _ in flying.values()][:jobs]) from error
+                del flying[path]
         try:
             while True:
                 progress.advance(told.get(timeout=0.1 if flying else 0))
         except queue.Empty:
             continue
+
+
+def _died(at_work: Sequence[Order]) -> PluginError:
+    """What to say when a worker was killed; shards are handed out in order, so that one of the first was its."""
+    places = [f"sample {o.sample}, shard {o.shard.index} {o.shard.part.get('file', '')}".rstrip() for o in at_work]
+    message = "a worker process died: out of memory, a crash in compiled code, or a script that calls hepimg.run"
+    return PluginError(f"{message} without if __name__ == '__main__'", where=" or ".join(places))
 
 
 def make_shard(order: Order) -> int:
