@@ -43,6 +43,8 @@ FAST_NETWORK = {"network": {"widths": (4,), "blocks": (1,)}, "fit": {"epochs": 1
 OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("source", "pythia"): [{"process": "dijet", "pt_hat": (200.0, None), "mpi": False, "hadronisation": False}],
     ("step", "cluster"): [{"pt": (20.0, None)}],
+    ("step", "calorimeter"): [{}, {"electromagnetic": {"stochastic": 0.1}}],
+    ("step", "pairs"): [{"particles": "particles", "pt": (300.0, None), "min_constituents": 3}],
     ("step", "pixelate"): [{"grid": GRID}, {"grid": GRID, "channels": ("pt", "count", "y", "charge")}],
     ("step", "pool"): [{"factor": 2}],
     ("step", "crop"): [{"rows": (4, 12), "columns": (0, 8)}],
@@ -55,6 +57,8 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("task", "fisher"): [{"signal": "two", "observables": ("mass", "girth")}],
     ("metric", "roc"): [{"scores": ["tag.score"], "signal": "two", "replicas": 5}],
     ("metric", "images"): [{"image": "image"}],
+    ("metric", "scatter"): [{"against": ["lr2"], "replicas": 5}],
+    ("metric", "resolution"): [{"names": ["mass"], "collections": ["constituents", "lr2"], "replicas": 5}],
     ("metric", "observables"): [{"names": ["mass", "girth"], "replicas": 5}],
 }
 """Options to check a component with, where its defaults are not enough."""
@@ -115,7 +119,8 @@ def test_every_task_keeps_the_contract(task: type[Task], options: dict[str, Any]
 def test_every_metric_keeps_the_contract(metric: type[Metric], options: dict[str, Any]) -> None:
     test = merge({"one": jets(60, 1, 1), "two": jets(60, 2, 2)})
     score = {"tag.score": test.column("mass") / 200}
-    check_metric(metric.model_validate(options), test.with_columns(**score))
+    test = test.with_columns(**score).with_collection("lr2", test.collection("constituents"))
+    check_metric(metric.model_validate(options), test)
 
 
 class Options(BaseModel):

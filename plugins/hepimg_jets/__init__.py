@@ -1,4 +1,4 @@
-"""From events to jets."""
+"""From events to jets: detectors, pileup, clustering, grooming."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from hepimg.hooks import hookimpl
 
 @hookimpl
 def hepimg_steps() -> list[type[Step]]:
-    """The step ``cluster``."""
+    """Event steps, and the jet steps that groom."""
+    from hepimg_jets.calorimeter import Calorimeter
     from hepimg_jets.cluster import Cluster
+    from hepimg_jets.pairs import Pairs
 
-    return [Cluster]
+    return [Calorimeter, Cluster, Pairs]

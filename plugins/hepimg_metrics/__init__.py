@@ -1,4 +1,4 @@
-"""Metrics: receiver operating characteristics, mean images, observables."""
+"""Metrics: receiver operating characteristics, mean images, observables, and one resolution against another."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 @hookimpl
 def hepimg_metrics() -> Iterable[type[Metric]]:
-    """Offer ``roc``, ``images`` and ``observables``."""
+    """Offer ``roc``, ``images``, ``observables``, ``resolution`` and ``scatter``."""
     from hepimg_metrics.images import Images
     from hepimg_metrics.observables import Observables
+    from hepimg_metrics.resolution import Resolution
     from hepimg_metrics.roc import Roc
+    from hepimg_metrics.scatter import Scatter
 
-    return [Roc, Images, Observables]
+    return [Roc, Images, Observables, Resolution, Scatter]

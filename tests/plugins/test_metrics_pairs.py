@@ -1,0 +1,120 @@
+"""The metrics ``scatter`` and ``resolution`` against plain loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hepimg.errors import DataError
+from hepimg.observables import compute
+from hepimg.sample import Ragged, Sample
+from hepimg.testing import check_metric
+from hepimg_metrics.resolution import Resolution
+from hepimg_metrics.scatter import Scatter, fraction, sums_of
+
+
+def toy(n: int = 60) -> Sample:
+    """Two classes; ``lr2`` holds the same jets a little changed, of a fifth of them one particle is lost."""
+    random = np.random.default_rng(4)
+    counts = random.integers(2, 12, n)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    fields = {"pt": random.exponential(60, offsets[-1]) + 20, "y": random.normal(0, 0.3, offsets[-1])}
+    fields |= {"phi": random.normal(0, 0.3, offsets[-1])}
+    fine = Ragged(offsets, fields, {"pt": "GeV", "phi": "rad"})
+    lost = np.zeros(offsets[-1], bool)
+    lost[offsets[:-1:5]] = True
+    kept = Ragged(np.concatenate([[0], np.cumsum(~lost)])[offsets], {k: v[~lost] for k, v in fields.items()})
+    columns = {
+        "event": np.arange(n),
+        "weight": random.uniform(0.5, 2, n),
+        "sample": (np.arange(n) % 2).astype(np.int16),
+        "row": np.arange(n),
+    }
+    return Sample(columns, {"constituents": fine, "lr2": kept, "lr4": fine}, classes=("qcd", "top"))
+
+
+def test_sums_of_rows_with_and_without_entries() -> None:
+    ragged = Ragged(np.array([0, 2, 2, 3]), {"pt": np.array([1.0, 2, 4], np.float32)})
+    assert sums_of(ragged, "pt").tolist() == [3, 0, 4]
+    assert sums_of(ragged.take(slice(0, 0)), "pt").tolist() == []
+
+
+def test_scatter_counts_what_lies_beyond() -> None:
+    rows = toy()
+    result = Scatter(against=["lr2", "lr4"], tolerance=30.0, replicas=50).evaluate(rows, 1)
+    for label in rows.classes:
+        beyond = total = 0.0
+        differences, weights = [], []
+        for row in np.flatnonzero(rows.is_from(label)).tolist():
+            one, other = (float(rows.collection(name).take(row)["pt"].sum()) for name in ("constituents", "lr2"))
+            weight = rows.column("weight")[row]
+            beyond, total = beyond + weight * (abs(other - one) > 30), total + weight
+            differences.append(other - one)
+            weights.append(weight)
+        assert 0 < beyond < total
+        assert result.numbers[f"lr2.pt_beyond@{label}"].value == pytest.approx(beyond / total)
+        mean = np.average(differences, weights=weights)
+        difference, width = (result.numbers[f"lr2.pt_{name}@{label}"] for name in ("difference", "width"))
+        assert difference.value == pytest.approx(mean)
+        assert width.value == pytest.approx(np.sqrt(np.average((differences - mean) ** 2, weights=weights)))
+        assert difference.unit == "GeV"
+        spread = np.sqrt(np.sum((np.array(weights) * (differences - mean)) ** 2)) / np.sum(weights)
+        assert difference.error == pytest.approx(spread, rel=0.5)
+        assert result.numbers[f"lr4.pt_beyond@{label}"].value == 0
+        assert result.numbers[f"lr4.pt_beyond@{label}"].error > 0
+    assert [figure.name for figure in result.figures] == ["scatter-pt-qcd", "scatter-pt-top"]
+    figure = result.figures[1]
+    np.testing.assert_allclose(figure.data["lr2"], sums_of(rows.collection("lr2"), "pt")[rows.is_from("top")])
+    assert figure.draw.axes[0].get_xlabel() == "sum of $p_T$ [GeV]\nof constituents"
+
+
+def test_the_binomial_error() -> None:
+    half = fraction(np.arange(1000) % 2 == 0, np.ones(1000))
+    assert half.value == 0.5
+    assert half.error == pytest.approx(np.sqrt(0.25 / 1000), rel=0.01)
+    none = fraction(np.zeros(98, bool), np.ones(98))
+    assert none.value == 0
+    assert none.error == pytest.approx(np.sqrt(0.01 * 0.99 / 101))  # the beta distribution of k = 0, n = 98
+    weighted = fraction(np.array([True, False] * 50), np.array([3.0, 1.0] * 50))
+    assert weighted.value == 0.75
+    assert weighted.error == pytest.approx(np.sqrt(0.75 * 0.25 / 80), rel=0.05)  # 200^2 / 500 rows count
+
+
+def test_resolution_means_are_those_of_the_observables() -> None:
+    rows = toy()
+    names = ["mass", "girth", "n_active"]
+    result = Resolution(names=names, collections=["constituents", "lr2", "lr4"], replicas=50).evaluate(rows, 1)
+    fine, lost = (compute(names, rows.collection(name).particles()) for name in ("constituents", "lr2"))
+    top, weights = rows.is_from("top"), rows.column("weight")[rows.is_from("top")]
+    for name in names:
+        mean = result.numbers[f"lr2.{name}.mean@top"]
+        assert mean.value == pytest.approx(np.average(lost[name][top], weights=weights))
+        shift = result.numbers[f"lr2.{name}.shift@top"]
+        assert shift.value == pytest.approx(np.average((lost[name] - fine[name])[top], weights=weights))
+        assert 0 < shift.error < mean.error  # the jets are the same
+        assert result.numbers[f"lr4.{name}.shift@top"].value == 0
+    assert result.numbers["constituents.mass.mean@qcd"].unit == "GeV"
+    assert "constituents.mass.shift@qcd" not in result.numbers
+    assert [figure.name for figure in result.figures] == [f"resolution-{name}" for name in names]
+    figure = result.figures[0]
+    assert [axes.get_title() for axes in figure.draw.axes] == ["qcd", "top"]
+    assert figure.draw.axes[0].get_xlabel() == "mass [GeV]"
+    assert {"qcd.lr2.values", "top.constituents.edges"} <= set(figure.data)
+
+
+def test_contracts() -> None:
+    check_metric(Scatter(against=["lr2"], replicas=5), toy())
+    check_metric(Resolution(names=["mass", "n_active"], collections=["constituents", "lr2"], replicas=5), toy())
+
+
+def test_no_rows_and_wrong_options() -> None:
+    for metric in (Scatter(against=["lr2"]), Resolution(collections=["constituents", "lr2"])):
+        with pytest.raises(DataError, match="no test rows"):
+            metric.evaluate(toy()[:0], 1)
+    with pytest.raises(ValueError, match="stands twice"):
+        Scatter(against=["constituents"])
+    with pytest.raises(ValueError, match="stands twice"):
+        Resolution(collections=["lr2", "lr2"])
+    with pytest.raises(ValueError, match=r"did you mean .*'tau2'"):
+        Resolution(names=["tau2i"], collections=["constituents", "lr2"])
+    assert dict(Resolution(names=["jet_charge"], collections=["a", "b"]).reads()[0].fields)["charge"] == "e"
