@@ -57,6 +57,7 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("task", "fisher"): [{"signal": "two", "observables": ("mass", "girth")}],
     ("metric", "roc"): [{"scores": ["tag.score"], "signal": "two", "replicas": 5}],
     ("metric", "images"): [{"image": "image"}],
+    ("metric", "profile"): [{"against": "mass", "collections": ["constituents"], "images": ["image"], "replicas": 5}],
     ("metric", "scatter"): [{"against": ["lr2"], "replicas": 5}],
     ("metric", "resolution"): [{"names": ["mass"], "collections": ["constituents", "lr2"], "replicas": 5}],
     ("metric", "observables"): [{"names": ["mass", "girth"], "replicas": 5}],

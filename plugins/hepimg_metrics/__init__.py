@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 @hookimpl
 def hepimg_metrics() -> Iterable[type[Metric]]:
-    """Offer ``roc``, ``images``, ``observables``, ``resolution`` and ``scatter``."""
+    """Offer ``roc``, ``images``, ``observables``, ``profile``, ``resolution`` and ``scatter``."""
     from hepimg_metrics.images import Images
     from hepimg_metrics.observables import Observables
+    from hepimg_metrics.profile import Profile
     from hepimg_metrics.resolution import Resolution
     from hepimg_metrics.roc import Roc
     from hepimg_metrics.scatter import Scatter
 
-    return [Roc, Images, Observables, Resolution, Scatter]
+    return [Roc, Images, Observables, Profile, Resolution, Scatter]

@@ -1,0 +1,116 @@
+"""The metric ``profile``: the mean of observables against a column, such as active pixels against pileup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from hepimg.components import Collection, Column, Estimate, Evaluation, Figure, Image, Metric, Port
+from hepimg.errors import DataError
+from hepimg.observables import ObservableName, compute, parse
+from hepimg.sample import Sample
+from hepimg_metrics.bootstrap import resamples
+
+Floats = NDArray[np.float64]
+
+
+class Profile(Metric):
+    """The mean of observables in bins of a column, and the slope of a straight line through all rows."""
+
+    name: ClassVar[str] = "profile"
+
+    against: str = Field(description="column on the x axis, such as n_pileup")
+    names: list[ObservableName] = Field(["n_active"], min_length=1, description="observables: mass, n_active ...")
+    collections: list[str] = Field([], description="collections that they are computed from")
+    images: list[str] = Field([], description="images that they are computed from")
+    bins: int = Field(10, ge=2, description="bins of the column, evenly spaced over its range")
+    replicas: int = Field(100, ge=2, description="bootstrap replicas, for the errors")
+
+    @model_validator(mode="after")
+    def _check(self) -> Profile:
+        if not self.collections and not self.images:
+            raise ValueError("name collections or images that the observables are computed from")
+        return self
+
+    def reads(self) -> Sequence[Port]:
+        """The column, the collections, the images."""
+        charge = {"charge": "e"} if any(name.startswith("jet_charge") for name in self.names) else {}
+        collections = [Collection(name, {"pt": "GeV", "phi": "rad", **charge}) for name in self.collections]
+        return [Column(self.against), *collections, *(Image(name) for name in self.images)]
+
+    def evaluate(self, test: Sample, seed: int) -> Evaluation:
+        """Numbers ``<collection or image>.<observable>.slope@<class>``; a figure of each observable."""
+        classes = {name: test.is_from(name) for name in test.classes if np.any(test.is_from(name))}
+        if not classes:
+            raise DataError("no test rows", where="metric profile", fix="Raise data.rows.")
+        particles = {name: test.collection(name).particles() for name in self.collections}
+        particles |= {name: test.image(name).particles() for name in self.images}
+        values = {name: compute(self.names, of) for name, of in particles.items()}
+        x, weight = test.column(self.against).astype(np.float64), test.column("weight").astype(np.float64)
+        draws = np.array(list(resamples(test.column("sample"), test.column("event"), self.replicas, seed)))
+        every = np.concatenate([weight[None], draws * weight])
+        unit = test.units.get(self.against, "")
+        numbers = {}
+        for label, rows in classes.items():
+            for of, observables in values.items():
+                for name, y in observables.items():
+                    per = f"{parse(name).unit}/{unit}".rstrip("/")
+                    numbers[f"{of}.{name}.slope@{label}"] = _slope(x[rows], y[rows], every[:, rows], per)
+        figures = [
+            self._figure(name, {of: observables[name] for of, observables in values.items()}, x, classes, every, unit)
+            for name in self.names
+        ]
+        return Evaluation(numbers, figures)
+
+    def _figure(
+        self,
+        name: str,
+        values: Mapping[str, Floats],
+        x: Floats,
+        classes: Mapping[str, NDArray[np.bool_]],
+        every: Floats,
+        unit: str,
+    ) -> Figure:
+        from hepimg import figures
+        from hepimg.figures.draw import with_unit
+
+        edges = np.linspace(x.min(), x.max() or 1.0, self.bins + 1)
+        which = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, self.bins - 1)
+        data: dict[str, NDArray[np.generic]] = {"edges": edges}
+        with figures.style():
+            drawing, (axes,) = figures.subplots(size=(5.4, 4.2))
+            for label, rows in classes.items():
+                for of, y in values.items():
+                    mean, error = _means(y[rows], which[rows], every[:, rows], self.bins)
+                    axes.errorbar(
+                        (edges[1:] + edges[:-1]) / 2, mean, error, np.diff(edges) / 2, fmt=".", label=f"{label}, {of}"
+                    )
+                    data |= {f"{label}.{of}.mean": mean, f"{label}.{of}.error": error}
+            axes.set(xlabel=with_unit(self.against, unit), ylabel=with_unit(f"mean {name}", parse(name).unit))
+            axes.legend()
+        caption = f"{parse(name).description}: mean in bins of {self.against}; errors are statistical."
+        return Figure(f"profile-{figures.file_name(name)}", f"{name} against {self.against}", caption, drawing, data)
+
+
+def _means(y: Floats, which: NDArray[np.int64], every: Floats, bins: int) -> tuple[Floats, Floats]:
+    """(bins,) means by the first row of (1 + replicas, n) weights and errors by the others; NaN in empty bins."""
+    inside = which == np.arange(bins)[:, None]
+    with np.errstate(invalid="ignore"):
+        means = (every * y) @ inside.T / (every @ inside.T)
+    full = inside.any(axis=1)
+    errors = np.full(bins, np.nan)
+    errors[full] = np.nanstd(means[1:, full], axis=0, ddof=1)
+    return means[0], errors
+
+
+def _slope(x: Floats, y: Floats, every: Floats, unit: str) -> Estimate:
+    """Weighted least squares of y = a + b x: b, and its error by the replicas; 0 where x never changes."""
+    total = every.sum(axis=1, keepdims=True)
+    dx, dy = x - every @ x[:, None] / total, y - every @ y[:, None] / total
+    spread = (every * dx**2).sum(axis=1)
+    slopes = np.divide((every * dx * dy).sum(axis=1), spread, out=np.zeros(len(spread)), where=spread > 0)
+    return Estimate(float(slopes[0]), float(slopes[1:].std(ddof=1)), len(x), unit=unit)

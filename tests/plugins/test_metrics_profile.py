@@ -1,0 +1,51 @@
+"""The mean of observables against a column."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hepimg.sample import Ragged, Sample
+from hepimg_metrics.profile import Profile
+
+
+def jets(counts: np.ndarray, mu: np.ndarray) -> Sample:
+    """Jets of so many particles."""
+    n = int(counts.sum())
+    fields = {name: np.ones(n, np.float32) for name in ("pt", "y", "phi")}
+    columns = {"event": np.arange(len(mu)), "weight": np.ones(len(mu)), "mu": mu, "sample": np.zeros(len(mu), np.int16)}
+    constituents = Ragged(np.concatenate([[0], np.cumsum(counts)]), fields)
+    return Sample(columns, {"constituents": constituents}, classes=("one",))
+
+
+def test_slope_and_means_are_those_of_a_straight_line() -> None:
+    mu = np.repeat(np.arange(20.0), 10)
+    found = Profile(against="mu", collections=["constituents"], bins=4).evaluate(jets(3 + 2 * mu.astype(int), mu), 1)
+    slope = found.numbers["constituents.n_active.slope@one"]
+    assert slope.value == pytest.approx(2)
+    assert slope.error == pytest.approx(0, abs=1e-12), "every replica lies on the same line"
+    data = found.figures[0].data
+    expected = [3 + 2 * part.mean() for part in np.array_split(np.arange(20.0), 4)]
+    np.testing.assert_allclose(data["one.constituents.mean"], expected)
+
+
+def test_slope_has_the_error_of_least_squares() -> None:
+    random = np.random.default_rng(3)
+    mu = random.uniform(0, 100, 4000)
+    counts = 50 + random.poisson(20, 4000)
+    found = Profile(against="mu", collections=["constituents"], replicas=300).evaluate(jets(counts, mu), 1)
+    slope = found.numbers["constituents.n_active.slope@one"]
+    assert slope.error == pytest.approx(counts.std() / (mu.std() * np.sqrt(4000)), rel=0.15)
+    assert abs(slope.value) < 4 * slope.error
+
+
+def test_a_column_that_never_changes_and_empty_bins() -> None:
+    found = Profile(against="mu", collections=["constituents"]).evaluate(jets(np.full(5, 2), np.zeros(5)), 1)
+    assert found.numbers["constituents.n_active.slope@one"].value == 0
+    found = Profile(against="mu", collections=["constituents"]).evaluate(jets(np.full(2, 2), np.array([0.0, 9.0])), 1)
+    assert np.isnan(found.figures[0].data["one.constituents.mean"][5])
+
+
+def test_something_must_be_looked_at() -> None:
+    with pytest.raises(ValueError, match="name collections or images"):
+        Profile(against="mu")
