@@ -85,26 +85,30 @@ class Profile(Metric):
             drawing, (axes,) = figures.subplots(size=(5.4, 4.2))
             for label, rows in classes.items():
                 for of, y in values.items():
-                    mean, error = _means(y[rows], which[rows], every[:, rows], self.bins)
-                    axes.errorbar(
-                        (edges[1:] + edges[:-1]) / 2, mean, error, np.diff(edges) / 2, fmt=".", label=f"{label}, {of}"
-                    )
-                    data |= {f"{label}.{of}.mean": mean, f"{label}.{of}.error": error}
+                    full, mean, error = _means(y[rows], which[rows], every[:, rows])
+                    centre, half = (edges[1:] + edges[:-1])[full] / 2, np.diff(edges)[full] / 2
+                    axes.errorbar(centre, mean, error, half, fmt=".", label=f"{label}, {of}")
+                    data |= {f"{label}.{of}.{key}": v for key, v in (("x", centre), ("mean", mean), ("error", error))}
             axes.set(xlabel=with_unit(self.against, unit), ylabel=with_unit(f"mean {name}", parse(name).unit))
             axes.legend()
         caption = f"{parse(name).description}: mean in bins of {self.against}; errors are statistical."
         return Figure(f"profile-{figures.file_name(name)}", f"{name} against {self.against}", caption, drawing, data)
 
 
-def _means(y: Floats, which: NDArray[np.int64], every: Floats, bins: int) -> tuple[Floats, Floats]:
-    """(bins,) means by the first row of (1 + replicas, n) weights and errors by the others; NaN in empty bins."""
-    inside = which == np.arange(bins)[:, None]
-    with np.errstate(invalid="ignore"):
-        means = (every * y) @ inside.T / (every @ inside.T)
-    full = inside.any(axis=1)
-    errors = np.full(bins, np.nan)
-    errors[full] = np.nanstd(means[1:, full], axis=0, ddof=1)
-    return means[0], errors
+def _means(y: Floats, which: NDArray[np.int64], every: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """The bins that hold rows, the means there by the first row of (1 + replicas, n) weights, errors by the others.
+
+    A replica without a row in a bin says nothing of it.
+    """
+    full = np.unique(which)
+    inside = (which == full[:, None]).T
+    total = every @ inside
+    means = np.divide((every * y) @ inside, total, out=np.full(total.shape, np.nan), where=total > 0)
+    return full, means[0], np.array([_spread(column[np.isfinite(column)]) for column in means[1:].T])
+
+
+def _spread(values: Floats) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
 def _slope(x: Floats, y: Floats, every: Floats, unit: str) -> Estimate:

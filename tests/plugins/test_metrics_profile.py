@@ -43,7 +43,7 @@ def test_a_column_that_never_changes_and_empty_bins() -> None:
     found = Profile(against="mu", collections=["constituents"]).evaluate(jets(np.full(5, 2), np.zeros(5)), 1)
     assert found.numbers["constituents.n_active.slope@one"].value == 0
     found = Profile(against="mu", collections=["constituents"]).evaluate(jets(np.full(2, 2), np.array([0.0, 9.0])), 1)
-    assert np.isnan(found.figures[0].data["one.constituents.mean"][5])
+    assert len(found.figures[0].data["one.constituents.mean"]) == 2
 
 
 def test_something_must_be_looked_at() -> None:
