@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from examples import WRITERS, write_example
 from pydantic import BaseModel, ConfigDict, Field
 
 from hepimg.components import (
@@ -36,12 +39,16 @@ from plugin_path import TOYS
 
 LIVE: list[tuple[Kind, str]] = [(kind, name) for kind in BASES for name in load_registry().names(kind)]
 
+EXTERNAL_DATA = Path(os.environ["HEPIMG_TEST_DATA"]) if os.environ.get("HEPIMG_TEST_DATA") else None
+
 GRID = {"eta": (-0.8, 0.8), "phi": (-0.8, 0.8), "shape": (16, 16)}
 IMAGE = {"image": "image", "collection": None}
 FAST_NETWORK = {"network": {"widths": (4,), "blocks": (1,)}, "fit": {"epochs": 1, "batch_size": 32}}
 
 OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("source", "pythia"): [{"process": "dijet", "pt_hat": (200.0, None), "mpi": False, "hadronisation": False}],
+    **{("source", name): [{"files": f"{name}.file"}] for name in WRITERS},
+    ("source", "calochallenge"): [{"files": "c.h5", "binning": "c.xml", "particle": "photon"}],
     ("step", "cluster"): [{"pt": (20.0, None)}],
     ("step", "calorimeter"): [{}, {"electromagnetic": {"stochastic": 0.1}}],
     ("step", "pairs"): [{"particles": "particles", "pt": (300.0, None), "min_constituents": 3}],
@@ -100,7 +107,12 @@ def test_every_component_keeps_the_contract(kind: Kind, name: str) -> None:
 
 
 @pytest.mark.parametrize(("source", "options"), made("source"))
-def test_every_source_keeps_the_contract(source: type[Source], options: dict[str, Any]) -> None:
+def test_every_source_keeps_the_contract(
+    source: type[Source], options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if "files" in options and not write_example({"source": source.name, **options}, tmp_path, EXTERNAL_DATA):
+        pytest.skip("HEPIMG_TEST_DATA is not set: external test data are not here")
     check_source(source.model_validate(options), rows=20)
 
 

@@ -97,9 +97,9 @@ def check_units(sample: Sample, rows_are_jets: bool, where: str) -> None:
         if "phi" in ragged and len(ragged["phi"]) and float(np.abs(ragged["phi"]).max()) > MAX_PHI:
             found = float(np.abs(ragged["phi"]).max())
             raise DataError(f"|phi| = {found:g} in {name}", where=where, needed="an azimuth in radians")
-    if not rows_are_jets or "pt" not in sample.columns or not len(sample):
+    if not rows_are_jets or "pt" not in sample.columns or not np.any(sample.column("pt")):
         return
-    median = float(np.median(sample.column("pt")))
+    median = float(np.median(sample.column("pt")[sample.column("pt") > 0]))  # a jet without constituents has none
     if not JET_PT[0] <= median <= JET_PT[1]:
         looks = "MeV" if median > JET_PT[1] else "TeV, or momenta relative to the jet's"
         raise DataError(

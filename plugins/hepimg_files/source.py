@@ -47,7 +47,7 @@ class FileSource(Source):
     @field_validator("files")
     @classmethod
     def _are_given(cls, files: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if not files or "" in files:
+        if not files or (isinstance(files, tuple) and "" in files):
             raise ValueError("name at least one file")
         return files
 

@@ -1,0 +1,83 @@
+"""Padded arrays of constituents as ragged collections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepimg.errors import DataError
+from hepimg.rows import offsets_of
+from hepimg.sample import Ragged
+from hepimg_files.conventions import IN_GEV, MAX_PHI, PARTICLE_UNITS, Unit, from_cartesian, from_eta, wrapped
+
+MOMENTA = ("px", "py", "pz", "e")
+
+SPELLINGS = {"energy": "e"}
+"""Other names of a column, in lower case."""
+
+
+def check_counts(name: str, counts: NDArray[Any], maximum: int, first: int) -> NDArray[np.int64]:
+    """Numbers of entries as (n_rows,) int64.
+
+    Raises:
+        DataError: they are not whole, negative, or larger than what the padded array holds.
+    """
+    if counts.dtype.kind not in "iu":
+        raise DataError(f"{name} holds {counts.dtype}", needed="whole numbers (int32)")
+    wrong = (counts < 0) | (counts > maximum)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(f"{name} = {counts[row]} in row {first + row}", needed=f"0 ... {maximum}, the padded length")
+    return counts.astype(np.int64)
+
+
+def entries_within(padded: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[Any]:
+    """The first ``counts[i]`` entries of each row of (n_rows, maximum, ...), row after row."""
+    return np.asarray(padded[np.arange(padded.shape[1]) < counts[:, None]])
+
+
+def particles_of(
+    counts: NDArray[np.int64], columns: Mapping[str, NDArray[Any]], unit: Unit, units: Mapping[str, str]
+) -> Ragged:
+    """Particles from columns of pt, eta (or y), phi, mass, or of px, py, pz, E, in ``unit``.
+
+    Args:
+        counts: (n_rows,) particles of each row.
+        columns: name -> (n_entries,); a mass that is not given is 0; others are kept as they are.
+        unit: of momenta, energies and masses.
+        units: of the other columns.
+
+    Returns:
+        pt, y, phi, mass as float32 in GeV and radians, then the others.
+
+    Raises:
+        DataError: a column is missing, phi is in degrees, or a four-vector is none.
+    """
+    scale = IN_GEV[unit]
+    known = {SPELLINGS.get(name.lower(), name.lower()): name for name in columns}
+    values = {lower: np.asarray(columns[name]) for lower, name in known.items()}
+    if set(MOMENTA) <= set(values):
+        used: tuple[str, ...] = MOMENTA
+        px, py, pz, energy = (values[name].astype(np.float64) * scale for name in MOMENTA)
+        kinematics = from_cartesian(px, py, pz, energy)
+    else:
+        rapidity = "y" if "y" in values else "eta"
+        used = ("pt", rapidity, "phi", "mass")
+        for name in used[:3]:
+            if name not in values:
+                raise DataError(f"no column {name} among {', '.join(columns)}", needed="pt, eta, phi or px, py, pz, E")
+        pt, phi = values["pt"].astype(np.float64) * scale, values["phi"]
+        if len(phi) and float(np.abs(phi).max()) > MAX_PHI:
+            raise DataError(f"|phi| = {np.abs(phi).max():g}", needed="an azimuth in radians")
+        mass = np.asarray(values.get("mass", np.zeros(len(pt))), np.float64) * scale
+        if rapidity == "eta":
+            kinematics = from_eta(pt, values["eta"], phi, mass)
+        else:
+            kinematics = {"pt": pt, "y": values["y"], "phi": wrapped(phi), "mass": np.maximum(mass, 0)}
+    rest = {name: columns[name] for lower, name in known.items() if lower not in used}
+    fields = {name: np.asarray(kinematics[name], np.float32) for name in PARTICLE_UNITS} | rest
+    kept = {name: units[name] for name in rest if units.get(name)}
+    return Ragged(offsets_of(counts), fields, PARTICLE_UNITS | kept)

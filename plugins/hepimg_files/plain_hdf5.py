@@ -1,0 +1,251 @@
+"""Plain HDF5: padded constituents, and whatever stands beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from hepimg.components import Collection, Column, Field, Grid, Image, Port, RowKind
+from hepimg.errors import DataError
+from hepimg.images import Channel, SparseImages
+from hepimg.rows import offsets_of
+from hepimg.sample import Ragged, Sample
+from hepimg_files.conventions import IN_GEV, JET_UNITS, PARTICLE_UNITS, Unit, jet_columns
+from hepimg_files.hdf5 import Hdf5, Hdf5Source, open_hdf5
+from hepimg_files.padded import MOMENTA, check_counts, entries_within, particles_of
+from hepimg_files.source import reading
+
+DTYPES = {"bool", "float16", "float32", "float64", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))}
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A collection: its dataset's fields, units, types (none: as they are), and the dataset of the counts."""
+
+    fields: tuple[str, ...]
+    units: Mapping[str, str]
+    dtypes: tuple[str, ...]
+    counts: str
+
+    @property
+    def is_particles(self) -> bool:
+        """Whether its fields are momenta."""
+        lower = {name.lower().replace("energy", "e") for name in self.fields}
+        return {"pt", "phi"} <= lower or set(MOMENTA) <= lower
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds: columns and units, collections, images; from hepimg's export, it is taken as it stands."""
+
+    columns: Mapping[str, str]
+    collections: Mapping[str, Padded]
+    images: Mapping[str, tuple[Grid, tuple[Channel, ...]]]
+    is_ours: bool
+
+
+class PlainHdf5(Hdf5Source):
+    """Padded arrays: ``constituents`` (n, maximum, k), ``n`` (n,), and columns; also what hepimg exports.
+
+    The attribute ``columns`` of ``constituents``, a text such as ``pt,eta,phi,mass``, names its k columns: pt, eta or
+    y, phi (radians), perhaps mass, or px, py, pz, E; others (``charge`` ...) are kept.  Entries from ``n[i]`` on are
+    ignored.  A jet is the sum of its constituents, except for what stands in the file as a column: any further dataset
+    (n,), with its attribute ``unit``.  Further datasets (n, maximum, k) with ``columns`` and a partner ``n_<name>`` are
+    collections.  Rows that share a number in the dataset ``event`` stay one event (within a chunk).
+    """
+
+    name: ClassVar[str] = "hdf5"
+
+    row: Literal["jet", "event"] = Field("jet", description="what a row is: a jet, or an event with its particles")
+    constituents: str = Field(
+        "constituents", description="dataset that becomes the collection constituents (of events: particles)"
+    )
+    columns: tuple[str, ...] = Field((), description="names of its columns, where the attribute columns is missing")
+    unit: Unit = Field("GeV", description="unit of momenta, energies and masses: GeV, MeV or TeV")
+
+    _contents: dict[Path, Content] = PrivateAttr(default_factory=dict)
+
+    @property
+    def rows_out(self) -> RowKind:  # type: ignore[override]
+        """Jets or events, as the option says."""
+        return self.row
+
+    def writes(self) -> Sequence[Port]:
+        """What the first file holds."""
+        path = self.first_file()
+        with reading(path), open_hdf5(path) as file:
+            content = self._content(path, file)
+        columns = {**content.columns, **self._summed(content)}
+        ports: list[Port] = [Column(name, unit) for name, unit in columns.items() if name != "weight"]
+        for name, padded in content.collections.items():
+            fields = {key: padded.units.get(key, "") for key in padded.fields}
+            if padded.is_particles and not content.is_ours:
+                used = {*PARTICLE_UNITS, "eta", "energy", *MOMENTA}
+                fields = PARTICLE_UNITS | {key: unit for key, unit in fields.items() if key.lower() not in used}
+            ports.append(Collection(self._collection(content, name), fields))
+        return [*ports, *(Image(name, grid, channels) for name, (grid, channels) in content.images.items())]
+
+    def names(self, file: Hdf5) -> Sequence[str]:
+        """All columns and collections."""
+        content = self._describe(file)
+        counts = [padded.counts for padded in content.collections.values()]
+        return [_leader(file, self.constituents), *content.columns, *content.collections, *counts]
+
+    def read(self, path: Path, first: int, last: int) -> Sample:
+        """The rows of the entries ``first:last``.
+
+        Raises:
+            DataError: the file holds something else than the first file.
+        """
+        expected = self.first_file()
+        for other in dict.fromkeys((expected, path)):
+            with reading(other), open_hdf5(other) as file:
+                self._content(other, file)
+        for kind in ("columns", "collections", "images"):
+            here, there = (getattr(self._contents[other], kind) for other in (path, expected))
+            if here != there:
+                needed = f"{', '.join(there) or 'none'}, alike, as in {expected}"
+                raise DataError(f"{kind}: {', '.join(here) or 'none'}", where=str(path), needed=needed)
+        return super().read(path, first, last)
+
+    def read_rows(self, file: Hdf5, first: int, last: int) -> Sample:
+        """The rows of the entries ``first:last``."""
+        content = self._describe(file)
+        columns = {name: self._column(file, content, name, first, last) for name in content.columns}
+        collections = {
+            self._collection(content, name): self._read_padded(file, content, name, first, last)
+            for name in content.collections
+        }
+        summed = self._summed(content)
+        if summed:
+            jets = jet_columns(collections["constituents"].offsets, collections["constituents"].fields)
+            columns |= {name: jets[name] for name in summed}
+        columns["event"] = _event_numbers(file, first, last)
+        columns.setdefault("weight", np.ones(last - first, np.float32))
+        images = {name: _read_images(file, name, *content.images[name], first, last) for name in content.images}
+        units = {name: unit for name, unit in {**content.columns, **summed}.items() if unit}
+        return Sample(columns, collections, images, units)
+
+    def _collection(self, content: Content, dataset: str) -> str:
+        if content.is_ours or dataset != self.constituents:
+            return dataset
+        return "constituents" if self.row == "jet" else "particles"
+
+    def _content(self, path: Path, file: Hdf5) -> Content:
+        if path not in self._contents:
+            self._contents[path] = self._describe(file)
+        return self._contents[path]
+
+    def _summed(self, content: Content) -> dict[str, str]:
+        """The columns of jets that are the sums of the constituents."""
+        if content.is_ours or self.row == "event" or self.constituents not in content.collections:
+            return {}
+        return {name: unit for name, unit in JET_UNITS.items() if name not in content.columns}
+
+    def _describe(self, file: Hdf5) -> Content:
+        from hepimg.export.hdf5 import LAYOUT
+
+        is_ours = file.text("", "layout") == LAYOUT
+        leader = _leader(file, self.constituents)
+        length = file.dataset(leader).shape[0]
+        numbers = [name for name in file.members() if file.holds_numbers(name)]
+        collections = {}
+        for name in numbers:
+            text = ",".join(self.columns) if name == self.constituents and self.columns else file.text(name, "columns")
+            if text is not None:
+                collections[name] = _describe_padded(file, name, name == self.constituents, text)
+            elif name == self.constituents:
+                raise DataError(f"{name} has no attribute columns", fix="Name them: columns: [pt, eta, phi, mass].")
+        taken = {"event", *collections, *(padded.counts for padded in collections.values())}
+        columns = {}
+        for name in numbers:
+            shape = file.dataset(name).shape
+            if name not in taken and shape[0] == length and (is_ours or len(shape) == 1):
+                columns[name] = self._unit(file, name, is_ours)
+        images = {}
+        for name in file.members("images") if "images" in file and file.is_group("images") else ():
+            grid, channels = (file.text(f"images/{name}", key) or "" for key in ("grid", "channels"))
+            images[name] = (Grid.model_validate_json(grid), tuple(Channel(*each) for each in json.loads(channels)))
+        return Content(columns, collections, images, is_ours)
+
+    def _unit(self, file: Hdf5, name: str, is_ours: bool) -> str:
+        """The unit that a column has in the sample."""
+        unit = file.text(name, "unit")
+        if is_ours:
+            return unit or ""
+        return "GeV" if unit in IN_GEV else unit or JET_UNITS.get(name, "")
+
+    def _column(self, file: Hdf5, content: Content, name: str, first: int, last: int) -> NDArray[Any]:
+        values = file.rows(name, first, last, (None,) * (len(file.dataset(name).shape) - 1))
+        stated = file.text(name, "unit") or (self.unit if JET_UNITS.get(name) == "GeV" else "")
+        if content.is_ours or IN_GEV.get(stated, 1.0) == 1.0:  # type: ignore[call-overload]
+            return values
+        return np.asarray(values * IN_GEV[stated])  # type: ignore[index]
+
+    def _read_padded(self, file: Hdf5, content: Content, name: str, first: int, last: int) -> Ragged:
+        described = content.collections[name]
+        padded = file.rows(name, first, last, (None, len(described.fields)))
+        counts = check_counts(described.counts, file.rows(described.counts, first, last), padded.shape[1], first)
+        entries = entries_within(padded, counts)
+        fields = dict(zip(described.fields, entries.T, strict=True))
+        for key, dtype in zip(described.fields, described.dtypes, strict=False):
+            fields[key] = _as_type(f"{name}.{key}", fields[key], dtype)
+        if described.is_particles and not content.is_ours:
+            return particles_of(counts, fields, self.unit, described.units)
+        return Ragged(offsets_of(counts), fields, {key: unit for key, unit in described.units.items() if unit})
+
+
+def _leader(file: Hdf5, constituents: str) -> str:
+    """The dataset that tells the number of rows."""
+    return "event" if constituents not in file and "event" in file else constituents
+
+
+def _describe_padded(file: Hdf5, name: str, is_constituents: bool, text: str) -> Padded:
+    fields = tuple(part.strip() for part in text.split(","))
+    units = [part.strip() for part in (file.text(name, "units") or "").split(",")]
+    dtypes = [part for part in (file.text(name, "dtypes") or "").split(",") if part]
+    shape = file.dataset(name).shape
+    if len(shape) != 3 or shape[2] != len(fields) or len(set(fields)) != len(fields):
+        raise DataError(f"{name} has shape {shape} for the columns {text}", needed=f"(n, maximum, {len(fields)})")
+    if (dtypes and len(dtypes) != len(fields)) or not DTYPES.issuperset(dtypes):
+        raise DataError(f"the attribute dtypes of {name} is {','.join(dtypes)!r}", needed="a type for each column")
+    counts = file.text(name, "counts") or ("n" if is_constituents else f"n_{name}")
+    return Padded(fields, dict(zip(fields, units, strict=False)), tuple(dtypes), counts)
+
+
+def _as_type(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:
+    typed = values.astype(dtype)
+    if typed.dtype.kind != "f" and (typed != values).any():
+        raise DataError(f"{name} holds numbers that are no {dtype}", needed="what its attribute dtypes says")
+    return typed
+
+
+def _event_numbers(file: Hdf5, first: int, last: int) -> NDArray[np.int64]:
+    """(n,) number of the first entry of each row's event, which is the entry's own where events are not known."""
+    if "event" not in file or not file.holds_numbers("event"):
+        return np.arange(first, last)
+    _, index, inverse = np.unique(file.rows("event", first, last), return_index=True, return_inverse=True)
+    return np.asarray(first + index[inverse], np.int64)
+
+
+def _read_images(
+    file: Hdf5, name: str, grid: Grid, channels: tuple[Channel, ...], first: int, last: int
+) -> SparseImages:
+    group = f"images/{name}"
+    offsets = file.rows(f"{group}/offsets", first, last + 1)
+    if offsets.dtype.kind not in "iu" or offsets[0] < 0 or (offsets[1:] < offsets[:-1]).any():
+        raise DataError(f"{group}/offsets do not ascend", needed="whole numbers that ascend")
+    start, stop = int(offsets[0]), int(offsets[-1])
+    cells = file.rows(f"{group}/cells", start, stop)
+    if cells.dtype != np.int32:
+        raise DataError(f"{group}/cells holds {cells.dtype}", needed="int32")
+    return SparseImages(
+        grid, channels, offsets - start, cells, file.rows(f"{group}/values", start, stop, (len(channels),))
+    )

@@ -1,0 +1,46 @@
+"""A small file for every source of files, as its layout is published: for the contract checks and the documentation."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import hdf5_layouts as hdf5
+
+ROWS = 40
+
+WRITERS: Mapping[str, Callable[[Path], Any]] = {
+    "top_tagging": lambda path: hdf5.write_top_tagging(path, ROWS),
+    "lagan": lambda path: hdf5.write_lagan(path, ROWS),
+    "jetnet": lambda path: hdf5.write_jetnet(path, ROWS),
+    "hdf5": lambda path: hdf5.write_plain(path, ROWS),
+    "calogan": lambda path: hdf5.write_calogan(path, ROWS),
+}
+
+EXTERNAL: Mapping[str, str] = {}
+"""Layouts that cannot be written here: the file of the external test data."""
+
+
+def write_example(options: Mapping[str, Any], folder: Path, external: Path | None) -> bool:
+    """Write the files that a source's options name into a folder; False where one is of the external test data.
+
+    Args:
+        options: with ``source`` and ``files``, as in an analysis file.
+        folder: where the files go.
+        external: the external test data, where they are.
+    """
+    source, names = options["source"], options["files"]
+    for name in [names] if isinstance(names, str) else names:
+        path = folder / name.replace("*", "1")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if source in EXTERNAL:
+            if external is None:
+                return False
+            shutil.copy(external / EXTERNAL[source], path)
+        elif source == "calochallenge":
+            hdf5.write_calochallenge(path, folder / options["binning"], ROWS)
+        else:
+            WRITERS[source](path)
+    return True
