@@ -51,6 +51,12 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("source", "calochallenge"): [{"files": "c.h5", "binning": "c.xml", "particle": "photon"}],
     ("step", "cluster"): [{"pt": (20.0, None)}],
     ("step", "calorimeter"): [{}, {"electromagnetic": {"stochastic": 0.1}}],
+    ("step", "overlay"): [{"pool": "soft", "mu": 5.0}, {"pool": "soft", "mu": {"uniform": (0, 9)}, "rotate": False}],
+    ("step", "soft_drop"): [{}, {"beta": 1.0, "into": "constituents"}],
+    ("step", "trim"): [{}, {"algorithm": "cambridge"}],
+    ("step", "softkiller"): [{}, {"tracks": {}}],
+    ("step", "constituent_subtraction"): [{}, {"tracks": {}, "masses": "scale"}],
+    ("step", "puppi"): [{}, {"exponent": 2.0}],
     ("step", "pairs"): [{"particles": "particles", "pt": (300.0, None), "min_constituents": 3}],
     ("step", "pixelate"): [{"grid": GRID}, {"grid": GRID, "channels": ("pt", "count", "y", "charge")}],
     ("step", "pool"): [{"factor": 2}],
@@ -73,19 +79,22 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
 
 
 def jets(rows: int, prongs: int = 1, seed: int = 1) -> Sample:
-    """Centred toy jets with an image."""
+    """Centred toy jets with an image, and the density of pileup in their events."""
     registry = load_registry()
     sample = registry.find("step", "center").component().apply(toy_jets(rows, prongs, seed), None)  # type: ignore[attr-defined]
     pixelate = registry.find("step", "pixelate").component.model_validate({"grid": GRID})
-    return pixelate.apply(sample, None)  # type: ignore[attr-defined, no-any-return]
+    image = pixelate.apply(sample, None)  # type: ignore[attr-defined]
+    density = {name: np.full(rows, 5.0, np.float32) for name in ("rho", "rho_m")}
+    return image.with_columns(dict.fromkeys(density, "GeV"), **density)  # type: ignore[no-any-return]
 
 
-def events(rows: int) -> Sample:
-    """Toy jets seen as events."""
+def events(rows: int, vertex: bool = True) -> Sample:
+    """Toy jets seen as events, their particles from two vertices."""
     sample = toy_jets(rows)
-    return Sample(
-        {name: sample.column(name) for name in ("event", "weight")}, {"particles": sample.collection("constituents")}
-    )
+    particles = sample.collection("constituents")
+    if vertex:
+        particles = particles.with_fields(vertex=(np.arange(len(particles["pt"])) % 2).astype(np.int32))
+    return Sample({name: sample.column(name) for name in ("event", "weight")}, {"particles": particles})
 
 
 def made(kind: Kind) -> list[Any]:
@@ -119,8 +128,8 @@ def test_every_source_keeps_the_contract(
 @pytest.mark.parametrize(("step", "options"), made("step"))
 def test_every_step_keeps_the_contract(step: type[Step], options: dict[str, Any]) -> None:
     component = step.model_validate(options)
-    component.open_pools({pool: [events(7), events(5)] for pool in component.pools()})
-    check_step(component, jets(40) if step.rows_in == "jet" else events(20))
+    pools = {pool: [events(7), events(5)] for pool in component.pools()}
+    check_step(component, jets(40) if step.rows_in == "jet" else events(20, vertex=not pools), pools)
 
 
 @pytest.mark.parametrize(("task", "options"), made("task"))

@@ -153,9 +153,8 @@ def make_shard(order: Order) -> int:
     where = f"sample {order.sample}, shard {order.shard.index}"
     started = time.perf_counter()
     for step in order.steps:
-        if step.pools():
-            pools = {name: order.pools[name] for name in step.pools()}
-            step.open_pools({name: [read_shard(path)[:rows] for path, rows in pool] for name, pool in pools.items()})
+        with blame(step, where):
+            _open_pools(step, order)
     with blame(order.source, where):
         sample, complete = collect(order.source, order.steps, order.shard, where)
     write_shard(order.path, sample)
@@ -172,6 +171,12 @@ def make_shard(order: Order) -> int:
         },
     )
     return len(sample)
+
+
+def _open_pools(step: Step, order: Order) -> None:
+    if step.pools():
+        pools = {name: order.pools[name] for name in step.pools()}
+        step.open_pools({name: [read_shard(path)[:rows] for path, rows in pool] for name, pool in pools.items()})
 
 
 def collect(source: Source, steps: Sequence[Step], shard: Shard, where: str) -> tuple[Sample, bool]:

@@ -30,7 +30,7 @@ JET_PT = (1.0, 50_000.0)
 """GeV; the median jet of a file lies between: no collider was ever planned for harder ones."""
 
 MAX_PHI = 2 * np.pi + 0.01
-"""Azimuth is given in (-pi, pi] or [0, 2 pi)."""
+"""Azimuth is given in (-pi, pi] or [0, 2 pi); more means degrees."""
 
 
 def from_eta(pt: NDArray[Any], eta: NDArray[Any], phi: NDArray[Any], mass: NDArray[Any]) -> dict[str, Floats]:
@@ -81,22 +81,24 @@ def jet_columns(offsets: NDArray[np.int64], particles: Mapping[str, NDArray[Any]
 
 
 def wrapped(phi: NDArray[Any]) -> Floats:
-    """Angles in (-pi, pi]; those that are there already keep every digit."""
+    """Angles in (-pi, pi]; those that are there already keep every digit.
+
+    Raises:
+        DataError: one is too large to be an azimuth in radians.
+    """
     phi = np.asarray(phi, np.float64)
+    if len(phi) and float(np.abs(phi).max()) > MAX_PHI:
+        raise DataError(f"|phi| = {np.abs(phi).max():g}", needed="an azimuth in radians")
     outside = (phi > np.pi) | (phi <= -np.pi)
     return np.where(outside, np.pi - np.remainder(np.pi - phi, 2 * np.pi), phi)
 
 
 def check_units(sample: Sample, rows_are_jets: bool, where: str) -> None:
-    """Azimuth in radians; jets of a believable pT.
+    """Jets have a believable pT.
 
     Raises:
-        DataError: degrees, MeV or TeV were found.
+        DataError: MeV or TeV were found.
     """
-    for name, ragged in sample.collections.items():
-        if "phi" in ragged and len(ragged["phi"]) and float(np.abs(ragged["phi"]).max()) > MAX_PHI:
-            found = float(np.abs(ragged["phi"]).max())
-            raise DataError(f"|phi| = {found:g} in {name}", where=where, needed="an azimuth in radians")
     if not rows_are_jets or "pt" not in sample.columns or not np.any(sample.column("pt")):
         return
     median = float(np.median(sample.column("pt")[sample.column("pt") > 0]))  # a jet without constituents has none

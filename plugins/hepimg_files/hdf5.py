@@ -48,8 +48,7 @@ class Hdf5Source(FileSource):
 
     def read(self, path: Path, first: int, last: int) -> Sample:
         """The rows of the entries ``first:last``."""
-        # Overflows of absurd numbers end as infinities, which hepimg.checks finds and names.
-        with open_hdf5(path) as file, np.errstate(all="ignore"):
+        with open_hdf5(path) as file:
             return self.read_rows(file, first, last)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hepimg.errors import DataError
 from hepimg.rows import offsets_of
 from hepimg.sample import Ragged
-from hepimg_files.conventions import IN_GEV, MAX_PHI, PARTICLE_UNITS, Unit, from_cartesian, from_eta, wrapped
+from hepimg_files.conventions import IN_GEV, PARTICLE_UNITS, Unit, from_cartesian, from_eta, wrapped
 
 MOMENTA = ("px", "py", "pz", "e")
 
@@ -70,8 +70,6 @@ def particles_of(
             if name not in values:
                 raise DataError(f"no column {name} among {', '.join(columns)}", needed="pt, eta, phi or px, py, pz, E")
         pt, phi = values["pt"].astype(np.float64) * scale, values["phi"]
-        if len(phi) and float(np.abs(phi).max()) > MAX_PHI:
-            raise DataError(f"|phi| = {np.abs(phi).max():g}", needed="an azimuth in radians")
         mass = np.asarray(values.get("mass", np.zeros(len(pt))), np.float64) * scale
         if rapidity == "eta":
             kinematics = from_eta(pt, values["eta"], phi, mass)

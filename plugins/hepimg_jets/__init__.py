@@ -1,4 +1,4 @@
-"""From events to jets: detectors, pileup, clustering, grooming."""
+"""From events to jets: detectors, pileup and what removes it, clustering, grooming."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ from hepimg.hooks import hookimpl
 
 @hookimpl
 def hepimg_steps() -> list[type[Step]]:
-    """Event steps, and the jet steps that groom."""
+    """Event steps, and the jet steps that groom or subtract."""
+    from hepimg_jets.area_subtraction import AreaSubtraction
+    from hepimg_jets.background import Background
     from hepimg_jets.calorimeter import Calorimeter
     from hepimg_jets.cluster import Cluster
+    from hepimg_jets.constituent_subtraction import ConstituentSubtraction
+    from hepimg_jets.overlay import Overlay
     from hepimg_jets.pairs import Pairs
+    from hepimg_jets.puppi import Puppi
+    from hepimg_jets.soft_drop import SoftDrop
+    from hepimg_jets.softkiller import SoftKiller
+    from hepimg_jets.trim import Trim
 
-    return [Calorimeter, Cluster, Pairs]
+    return [
+        *(Overlay, Calorimeter, SoftKiller, ConstituentSubtraction, Puppi, Background),
+        *(Cluster, Pairs, SoftDrop, Trim, AreaSubtraction),
+    ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hdf5_layouts as hdf5
+import hepmc_layouts as hepmc
 
 ROWS = 40
 
@@ -16,6 +17,7 @@ WRITERS: Mapping[str, Callable[[Path], Any]] = {
     "lagan": lambda path: hdf5.write_lagan(path, ROWS),
     "jetnet": lambda path: hdf5.write_jetnet(path, ROWS),
     "hdf5": lambda path: hdf5.write_plain(path, ROWS),
+    "hepmc": lambda path: hepmc.write_hepmc(path, hepmc.hepmc_text(ROWS)),
     "calogan": lambda path: hdf5.write_calogan(path, ROWS),
 }
 

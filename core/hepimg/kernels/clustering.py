@@ -46,7 +46,7 @@ def kt_axes(winner_takes_all: bool, n: int, y: Array, phi: Array, pt: Array, mas
     gaps, measures, row = np.empty(n), np.empty(n), np.empty(n)
     measure_bits, row_bits = measures.view(np.int64), row.view(np.int64)
     for i in range(n):
-        _find_nearest(i, n, place_y, place_phi, row, row_bits, nearest, gaps)
+        find_nearest(i, n, place_y, place_phi, row, row_bits, nearest, gaps)
     for i in range(n):
         measures[i] = gaps[i] * min(hardness[i], hardness[nearest[i]])
     left = n
@@ -57,12 +57,12 @@ def kt_axes(winner_takes_all: bool, n: int, y: Array, phi: Array, pt: Array, mas
                 axes[left - 1, k, 1] = place_phi[k]
         if left == 1:
             break
-        best = _smallest(measure_bits, left)
+        best = find_smallest(measure_bits, left)
         kept, gone = min(best, nearest[best]), max(best, nearest[best])
         if winner_takes_all:
             _merge_to_harder(kept, gone, place_y, place_phi, momenta, hardness)
         else:
-            _add_momenta(kept, gone, place_y, place_phi, momenta, hardness)
+            add_momenta(kept, gone, place_y, place_phi, momenta, hardness)
         left -= 1
         # the last pseudojet moves into the gap
         place_y[gone], place_phi[gone], hardness[gone] = place_y[left], place_phi[left], hardness[left]
@@ -73,7 +73,7 @@ def kt_axes(winner_takes_all: bool, n: int, y: Array, phi: Array, pt: Array, mas
 
 
 @compiled
-def _smallest(bits: Array, n: int) -> int:
+def find_smallest(bits: Array, n: int) -> int:
     """The first position of the smallest of ``n`` numbers >= 0, given as the int64 view of their array.
 
     Such numbers and their bits have the same order, and the compiler turns a minimum of integers into vector
@@ -90,7 +90,7 @@ def _smallest(bits: Array, n: int) -> int:
 
 
 @compiled
-def _find_nearest(
+def find_nearest(
     i: int, n: int, place_y: Array, place_phi: Array, row: Array, row_bits: Array, nearest: Array, gaps: Array
 ) -> None:
     """The nearest neighbour of ``i``; ``row`` receives all squared distances."""
@@ -101,7 +101,7 @@ def _find_nearest(
         dy = place_y[j] - y
         row[j] = dy * dy + dphi * dphi
     row[i] = math.inf
-    # as in _smallest, which the compiler does not vectorise when it is called from here
+    # as in find_smallest, which the compiler does not vectorise when it is called from here
     smallest = row_bits[0]
     for j in range(1, n):
         smallest = min(smallest, row_bits[j])
@@ -129,11 +129,11 @@ def _update_nearest(
     for i in range(left):
         neighbour = nearest[i]
         if i != kept and neighbour in (kept, gone):
-            _find_nearest(i, left, place_y, place_phi, row, row_bits, nearest, gaps)
+            find_nearest(i, left, place_y, place_phi, row, row_bits, nearest, gaps)
             measures[i] = gaps[i] * min(hardness[i], hardness[nearest[i]])
         elif neighbour == left:
             nearest[i] = gone
-    _find_nearest(kept, left, place_y, place_phi, row, row_bits, nearest, gaps)
+    find_nearest(kept, left, place_y, place_phi, row, row_bits, nearest, gaps)
     measures[kept] = gaps[kept] * min(hardness[kept], hardness[nearest[kept]])
     for i in range(left):
         if row[i] < gaps[i]:
@@ -150,7 +150,8 @@ def _merge_to_harder(kept: int, gone: int, place_y: Array, place_phi: Array, mom
 
 
 @compiled
-def _add_momenta(kept: int, gone: int, place_y: Array, place_phi: Array, momenta: Array, hardness: Array) -> None:
+def add_momenta(kept: int, gone: int, place_y: Array, place_phi: Array, momenta: Array, hardness: Array) -> None:
+    """Merge by the E-scheme: four-momenta add up, and ``kept`` moves to where their sum points."""
     for component in range(4):
         momenta[kept, component] += momenta[gone, component]
     energy, px, py, pz = momenta[kept, 0], momenta[kept, 1], momenta[kept, 2], momenta[kept, 3]

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from hepimg.kernels import correlators, moments, particle_transform, pool, subjettiness
+from hepimg.kernels import (
+    constituent_subtraction,
+    correlators,
+    grooming,
+    moments,
+    particle_transform,
+    pool,
+    puppi,
+    subjettiness,
+)
 from hepimg.kernels.axis import Axis
 from hepimg.kernels.pixelate import pixelate
 
@@ -23,3 +32,8 @@ def compile_kernels() -> None:
     moments.nth_hardest(offsets, pt, 1)
     correlators.two_point(offsets, pt, y, phi, 1.0)
     subjettiness.subjettiness(offsets, pt, y, phi)
+    grooming.soft_drop(offsets, pt, y, phi)
+    grooming.trim(offsets, pt, y, phi)
+    constituent_subtraction.fractions_left(offsets, pt, y, phi, np.ones(1))
+    puppi.neighbour_sums((offsets, y, phi), (offsets, y, phi, pt))
+    puppi.chi_squared_weights(pt)

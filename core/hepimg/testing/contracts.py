@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +21,7 @@ from hepimg.testing.promises import check_predictions, check_reads, check_rest, 
 from hepimg.testing.rows import datasets, make_run
 
 
-def check_step(step: Step, sample: Sample) -> None:
+def check_step(step: Step, sample: Sample, pools: Mapping[str, Sequence[Sample]] | None = None) -> None:
     """Check a step on rows that hold what it reads.
 
     It writes what ``writes()`` promises and touches nothing else, never changes its input, takes empty and one-row
@@ -30,12 +30,15 @@ def check_step(step: Step, sample: Sample) -> None:
     Args:
         step: with its options.
         sample: some tens of rows, such as :func:`toy_jets` makes.
+        pools: events of the pools that it draws from, shard by shard.
 
     Example::
 
         check_step(Smear(resolution=0.1), toy_jets(50))
     """
     check_options(step)
+    if step.pools():
+        step.open_pools(pools or {})
     if step.is_random and "row" not in sample.columns:
         sample = sample.with_columns(row=np.arange(len(sample)))
     seed = 1 if step.is_random else None

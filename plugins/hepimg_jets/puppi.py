@@ -1,0 +1,114 @@
+"""The step ``puppi``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from hepimg.components import Field
+from hepimg_jets.grooming import selected
+from hepimg_jets.mitigation import HARD_VERTEX, Floats, Mitigation, Tracks
+
+if TYPE_CHECKING:
+    from hepimg.sample import Ragged
+
+Mask = NDArray[np.bool_]
+
+
+class Puppi(Mitigation):
+    """Weigh particles by pileup per particle identification (Bertolini, Harris, Low and Tran, arXiv:1407.6013).
+
+    Tracks of vertex 0 stay, those of other vertices go.  Every other particle is judged by its neighbours,
+    ``alpha_i = log sum_j (pT_j / dR_ij)^exponent``: in the tracker over the tracks j of vertex 0, beyond it over all
+    particles.  Median and left-sided RMS of the same alpha for the pileup tracks of the event (those that have
+    neighbours) turn it into ``chi = (alpha - median) / RMS``; the weight is the probability of a chi squared below
+    chi^2, and 0 below the median.  An event without pileup tracks stays as it is.  Beyond the tracker the median and
+    RMS are those of the pileup tracks too: no correction for the rapidity is made.
+    """
+
+    name: ClassVar[str] = "puppi"
+
+    tracks: Tracks | None = Field(
+        Tracks(), description="charged particles whose vertex is known, {abs_eta: 2.5, pt: 0.5}; needed"
+    )
+    radius: float = Field(0.3, gt=0, le=3, description="largest distance of a neighbour, in (rapidity, azimuth)")
+    min_distance: float = Field(0.02, ge=0, description="smallest distance of a neighbour")
+    exponent: float = Field(1.0, gt=0, description="of pT / dR: 1 as in the paper, 2 as CMS does")
+    min_weight: float = Field(0.1, ge=0, le=1, description="particles of a smaller weight go")
+    min_pt: tuple[float, float] = Field(
+        (0.1, 0.007),
+        description="[a, b]: particles go whose weighted pT is below a + b n GeV, where n vertices of pileup have "
+        "tracks; the paper's numbers for the region of the tracker",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Puppi:
+        if self.tracks is None:
+            raise ValueError("tracks are what pileup is known by: they cannot be null")
+        return self
+
+    def weights(self, particles: Ragged) -> tuple[Floats, Floats]:
+        """The weight of each particle."""
+        tracks = self.tracks or Tracks()
+        known, central = tracks.known(particles), tracks.central(particles)
+        hard = known & (particles["vertex"] == HARD_VERTEX)
+        pileup = known & ~hard
+        weights = hard.astype(np.float64)
+        for judged, sources in ((central & ~known, hard), (~central, np.ones_like(hard))):
+            weights[judged] = self._judge(particles, judged, pileup, sources)
+        row = _rows(particles)
+        vertices = np.unique(np.stack([row[pileup], particles["vertex"][pileup]]), axis=1)[0]
+        n_vertices = np.bincount(vertices, minlength=len(particles))[row]
+        soft = weights * particles["pt"] < self.min_pt[0] + self.min_pt[1] * n_vertices
+        weights[~known & (n_vertices > 0) & (soft | (weights < self.min_weight))] = 0.0
+        return weights, weights
+
+    def _judge(self, particles: Ragged, judged: Mask, pileup: Mask, sources: Mask) -> Floats:
+        """(n_judged,) weights before the cuts."""
+        from hepimg.kernels.puppi import chi_squared_weights
+
+        reference = self._alpha(particles, pileup, sources)
+        starts = np.concatenate([[0], np.cumsum(pileup)])[particles.offsets]
+        centre, width = _median_and_left_rms([reference[a:b] for a, b in pairwise(starts)])
+        row = _rows(particles)[judged]
+        rise = self._alpha(particles, judged, sources) - centre[row]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            deviation = np.where(rise > 0, rise / width[row], 0.0)
+        return np.where(np.isnan(centre[row]), 1.0, chi_squared_weights(deviation))
+
+    def _alpha(self, particles: Ragged, targets: Mask, sources: Mask) -> Floats:
+        """(n_targets,) minus infinity for a particle without neighbours."""
+        from hepimg.kernels.puppi import neighbour_sums
+
+        around, near = selected(particles, targets), selected(particles, sources)
+        sums = neighbour_sums(
+            (around.offsets, around["y"], around["phi"]),
+            (near.offsets, near["y"], near["phi"], near["pt"]),
+            radius=self.radius,
+            min_distance=self.min_distance,
+            exponent=self.exponent,
+        )
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(sums))
+
+
+def _rows(particles: Ragged) -> NDArray[np.int64]:
+    """(n_particles,) the event of each."""
+    return np.repeat(np.arange(len(particles)), particles.counts)
+
+
+def _median_and_left_rms(alphas: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """(n_events,) median of the finite values, and root mean square of what lies below it; NaN where there are none."""
+    centre, width = np.full(len(alphas), np.nan), np.zeros(len(alphas))
+    for event, values in enumerate(alphas):
+        finite = values[np.isfinite(values)]
+        if len(finite):
+            centre[event] = np.median(finite)
+            below = finite[finite < centre[event]] - centre[event]
+            width[event] = np.sqrt(np.mean(below**2)) if len(below) else 0.0
+    return centre, width
