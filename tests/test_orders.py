@@ -111,7 +111,11 @@ def test_another_pool_gives_other_data(toys: Toys) -> None:
         ("rows: 30", "rows: null", "data.pools.soft: rows must be given"),
         ("source: toy_events, rows", "source: toy_jets, rows", "a pool holds events, not jets"),
         ("rows: 30", "rows: 30, steps: [{step: toy_mix, pool: soft}]", "a pool cannot draw from a pool"),
-        ("source: toy_events, rows", "source: toy_evnts, rows", "no source is called 'toy_evnts'; did you mean 'toy_events'"),
+        (
+            "source: toy_events, rows",
+            "source: toy_evnts, rows",
+            "no source is called 'toy_evnts'; did you mean 'toy_events'",
+        ),
     ],
 )
 def test_a_wrong_pool_is_found_before_anything_runs(toys: Toys, old: str, new: str, message: str) -> None:

@@ -1,0 +1,144 @@
+"""PlainSource: ROOT or Parquet files of no fixed layout, hepimg's own exports among them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import Field, PrivateAttr, field_validator
+
+from hepimg.components import Collection, Column, Image, Port
+from hepimg.errors import DataError
+from hepimg_files.conventions import IN_GEV, PARTICLE_UNITS, Unit
+from hepimg_files.source import reading
+from hepimg_files.table_source import TableSource, jet_ports, jet_units
+
+if TYPE_CHECKING:
+    from hepimg.sample import Ragged, Sample
+    from hepimg_files.table import Table
+
+COORDINATES = (("px", "py", "pz", "energy"), ("pt", "eta", "phi"), ("pt", "y", "phi"))
+"""The ways in which momenta are given; in the last two a mass may be added."""
+
+MOMENTUM = {"px", "py", "pz", "energy", "pt", "mass"}
+"""What the option ``unit`` is the unit of."""
+
+
+class PlainSource(TableSource):
+    """Rows of a file of any layout: its branches are named in the options, or described by hepimg inside the file."""
+
+    collection: ClassVar[str] = "constituents"
+
+    fields: dict[str, str] = Field(
+        {},
+        description="jagged branches of the particles: px, py, pz, energy, or pt, eta (or y), phi and mass (without: "
+        "massless), and whatever else: name -> branch, such as {pt: part_pt, eta: part_eta, phi: part_phi}. Leave it "
+        "out for files that hepimg wrote: they say themselves what they hold",
+    )
+    unit: Unit = Field("GeV", description="unit of momenta, energies and masses in the file")
+
+    _ports: tuple[Port, ...] = PrivateAttr(())
+
+    @field_validator("fields")
+    @classmethod
+    def _give_momenta(cls, fields: dict[str, str]) -> dict[str, str]:
+        ways = [way for way in COORDINATES if set(way) <= set(fields)]
+        if fields and len(ways) != 1:
+            raise ValueError(f"give px, py, pz, energy, or pt, phi and either eta or y; found {', '.join(fields)}")
+        return fields
+
+    @abstractmethod
+    def opened(self, path: Path) -> AbstractContextManager[Table]:
+        """The table of a file."""
+
+    @abstractmethod
+    def is_described(self, path: Path) -> bool:
+        """Whether hepimg wrote the file."""
+
+    @abstractmethod
+    def read_described(self, path: Path, first: int, last: int) -> Sample:
+        """Rows of a file that hepimg wrote."""
+
+    def writes(self) -> Sequence[Port]:
+        """What the options name, or what the first file says."""
+        if self.fields:
+            units = {**PARTICLE_UNITS, **dict.fromkeys(self._others(), "")}
+            jets = jet_ports() if self.rows_out == "jet" else ()
+            return (*self.promised_columns(), *jets, Collection(self.collection, units))
+        if not self._ports:
+            path = self.first_file()
+            with reading(path):
+                self._ports = _ports_of(self.read(path, 0, 0))
+        return self._ports
+
+    def read(self, path: Path, first: int, last: int) -> Sample:
+        """The rows ``first:last``.
+
+        Raises:
+            DataError: a branch is missing, or the file does not say what it holds.
+        """
+        if not self.fields:
+            return self._own(path, first, last)
+        from hepimg.sample import Sample
+        from hepimg_files.conventions import jet_columns
+
+        with self.opened(path) as table:
+            particles = self._particles(table, first, last)
+            columns = self.event_columns(table, first, last)
+        if self.rows_out == "jet":
+            columns |= jet_columns(particles.offsets, particles.fields)
+        return Sample(columns, {self.collection: particles}, units=jet_units() if self.rows_out == "jet" else {})
+
+    def _own(self, path: Path, first: int, last: int) -> Sample:
+        """A file that hepimg wrote; rows of one event keep a common number, unless a chunk ends between them."""
+        if not self.is_described(path):
+            raise DataError(
+                "not written by hepimg, so its branches must be named",
+                where=str(path),
+                needed="the option fields, such as {pt: part_pt, eta: part_eta, phi: part_phi}",
+            )
+        if self.columns or self.weight is not None:
+            raise DataError(
+                "written by hepimg: it says itself what it holds", where=str(path), fix="Leave out columns and weight."
+            )
+        sample = self.read_described(path, first, last)
+        _, row, event = np.unique(sample.column("event"), return_index=True, return_inverse=True)
+        return sample.with_columns(event=(first + row[event]).astype(np.int64))
+
+    def _others(self) -> list[str]:
+        return [name for name in self.fields if name not in {*MOMENTUM, "eta", "y", "phi"}]
+
+    def _particles(self, table: Table, first: int, last: int) -> Ragged:
+        from hepimg_files.conventions import from_cartesian, wrapped
+        from hepimg_files.entries import replace_momenta, require_sound, with_momenta
+
+        raw = table.ragged(self.fields, first, last)
+        require_sound(raw, self.collection, table.path, first)
+        scale = IN_GEV[self.unit]
+        if "px" in raw:
+            px, py, pz, energy = (raw[name] * scale for name in COORDINATES[0])
+            return replace_momenta(raw, from_cartesian(px, py, pz, energy, where=str(table.path)))
+        if "eta" in raw:
+            return with_momenta(raw, scale)
+        mass = raw["mass"] * scale if "mass" in raw else np.zeros(len(raw["pt"]))
+        return replace_momenta(raw, {"pt": raw["pt"] * scale, "y": raw["y"], "phi": wrapped(raw["phi"]), "mass": mass})
+
+
+def holds_events(description: Mapping[str, Any]) -> bool:
+    """Whether a description by hepimg is one of events: they have particles, jets have constituents."""
+    collections = description["collections"]
+    return "particles" in collections and "constituents" not in collections
+
+
+def _ports_of(sample: Sample) -> tuple[Port, ...]:
+    columns = [Column(name, sample.units.get(name, "")) for name in sample.columns]
+    collections = [
+        Collection(name, {key: ragged.units.get(key, "") for key in ragged.fields})
+        for name, ragged in sample.collections.items()
+    ]
+    images = [Image(name, batch.grid, batch.channels) for name, batch in sample.images.items()]
+    return (*columns, *collections, *images)

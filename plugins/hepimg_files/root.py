@@ -1,0 +1,174 @@
+"""Trees of ROOT files, TTree and RNTuple, by uproot: branches by name, read by ranges of entries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepimg.errors import DataError
+from hepimg_files.table import Branch, Table, near, numbers
+
+UNIQUE_ID = 0xFFFFFF
+"""The bits of TObject::fUniqueID that count objects; those above tell the process (ROOT's TProcessID)."""
+
+_COLLECTION = re.compile(r"_collection\d+$")
+_LENGTH = re.compile(r"(\[\d+\])+$")
+
+
+class RootTable(Table):
+    """A TTree or an RNTuple.
+
+    Branches go by their last name: ``Jet.PT`` for ``Jet/Jet.PT`` of a TTree, ``Jet.Tau`` for ``Jet.Tau[5]``, and
+    ``PFCands_pt`` for the field ``_collection23.PFCands_pt`` that ROOT's importer makes of a TTree's branch.
+    """
+
+    def __init__(self, path: Path, tree: Any) -> None:
+        super().__init__(path, int(tree.num_entries), "branch")
+        self._tree = tree
+        self._keys = _fields_of(tree) if tree.classname == "ROOT::RNTuple" else _branches_of(tree)
+
+    @property
+    def names(self) -> Collection[str]:
+        """The branches that there are."""
+        return self._keys.keys()
+
+    def read(self, names: Iterable[str], first: int, last: int) -> dict[str, Branch]:
+        """The entries ``first:last`` of some branches."""
+        return {name: self._branch(name, self._layout(name, first, last)) for name in dict.fromkeys(names)}
+
+    def references(self, name: str, first: int, last: int) -> tuple[Branch, Branch]:
+        """A jagged branch of TRefArray, such as the constituents of each jet of each event.
+
+        Returns:
+            Jagged entries, whose values count the elements; jagged elements, whose values are the low 24 bits of the
+            ``fUniqueID`` of what they refer to.
+
+        Raises:
+            DataError: the branch is missing, or is something else.
+        """
+        self.require([name])
+        layout = self._layout(name, first, last)
+        if not layout.is_list or "refs" not in layout.content.fields:
+            raise self._wrong(name, "no TRefArray", "references to other objects of the event")
+        inner = self._branch(name, layout.content.content("refs").to_packed())
+        assert inner.offsets is not None
+        outer = np.asarray(layout.offsets.data, np.int64)
+        return Branch(np.diff(inner.offsets), outer), Branch(inner.values & UNIQUE_ID, inner.offsets)
+
+    def _layout(self, name: str, first: int, last: int) -> Any:
+        import awkward as ak
+
+        branch = self._tree[self._keys[name]]
+        if getattr(branch, "num_entries", self.entries) != self.entries:
+            raise self._wrong(name, f"{branch.num_entries} entries", f"{self.entries}, as the tree has")
+        layout = ak.to_packed(branch.array(entry_start=first, entry_stop=last), highlevel=False)
+        if layout.is_unknown:  # no entry at all
+            raise self._wrong(name, "nothing of a known type", "numbers")
+        return layout
+
+    def _branch(self, name: str, layout: Any) -> Branch:
+        import awkward as ak
+
+        text = layout.parameter("__array__") in ("string", "bytestring")
+        jagged = layout.is_list and not layout.is_regular
+        content = layout.content if jagged else layout
+        if text or content.is_record or (content.is_list and not content.is_regular) or content.is_option:
+            raise self._wrong(name, str(layout.form.type), "numbers, or lists of numbers")
+        values = numbers(np.asarray(ak.to_numpy(content)), name, str(self.path))
+        if not jagged:
+            return Branch(values)
+        return Branch(values, _checked(np.asarray(layout.offsets.data, np.int64), len(values), name, self.path))
+
+
+def _branches_of(tree: Any) -> dict[str, str]:
+    """Last name -> key; where two have one name, the first."""
+    keys: dict[str, str] = {}
+    for key in tree.keys():  # noqa: SIM118  (a TTree iterates over itself otherwise)
+        keys.setdefault(_LENGTH.sub("", key.rpartition("/")[2]), key)
+    return keys
+
+
+def _fields_of(tree: Any) -> dict[str, str]:
+    """Last name -> key, out of the header: uproot's own ``keys()`` takes 10 s for the 3,000 fields of NanoAOD."""
+    records = tree.header.field_records
+    parents = {k: record.parent_field_id for k, record in enumerate(records)}
+    keys: dict[str, str] = {}
+    for k, record in enumerate(records):
+        if parents[k] == k and not _COLLECTION.match(record.field_name):
+            keys[record.field_name] = record.field_name
+    for k, record in enumerate(records):
+        collection = records[parents.get(parents[k], 0)].field_name  # between them stands one without a name
+        if parents[k] != k and _COLLECTION.match(collection):
+            keys.setdefault(record.field_name, f"{collection}.{record.field_name}")
+    return keys
+
+
+def _checked(offsets: NDArray[np.int64], elements: int, name: str, path: Path) -> NDArray[np.int64]:
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != elements or np.any(np.diff(offsets) < 0):
+        raise DataError(f"branch {name!r} counts more elements than it holds", where=str(path), needed="a sound file")
+    return offsets
+
+
+@contextmanager
+def open_root(path: Path, tree: str | None = None) -> Iterator[RootTable]:
+    """A tree of a ROOT file.
+
+    Args:
+        path: the file.
+        tree: its name, with the folders it stands in; None: the only one.
+
+    Raises:
+        DataError: there is no such tree, or there are several.
+    """
+    with _opened(path) as file:
+        trees = _trees(file)
+        if tree is None and len(trees) != 1:
+            raise DataError(
+                f"holds {len(trees)} trees: {', '.join(trees) or 'none'}",
+                where=str(path),
+                needed="one, or the option tree",
+            )
+        name = trees[0] if tree is None else tree
+        if name not in trees:
+            raise DataError(f"no tree {name!r}; {near(name, trees)}", where=str(path))
+        yield RootTable(path, file[name])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, mapped into memory; without uproot's caches, which take a changed copy for the file itself.
+
+    Raises:
+        DataError: its end is missing.
+    """
+    import uproot
+
+    handler = uproot.source.file.MemmapSource
+    with uproot.open({str(path): None}, object_cache=None, array_cache=None, handler=handler) as file:
+        size = path.stat().st_size
+        if file.file.fEND > size:
+            raise DataError(f"truncated: {size} of {file.file.fEND} bytes", where=str(path), needed="a complete file")
+        yield file
+
+
+def trees_of(path: Path) -> list[str]:
+    """The names of the trees of a ROOT file."""
+    with _opened(path) as file:
+        return _trees(file)
+
+
+def _trees(file: Any) -> list[str]:
+    classes = {key.rpartition(";")[0]: name for key, name in file.classnames().items()}
+    return [key for key, name in classes.items() if name in ("TTree", "ROOT::RNTuple", "TNtuple", "TNtupleD")]
+
+
+def read_text(path: Path, name: str) -> str | None:
+    """A TObjString of a ROOT file; None where there is none of this name."""
+    with _opened(path) as file:
+        return str(file[name]) if file.classnames().get(f"{name};1") == "TObjString" else None
