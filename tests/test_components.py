@@ -48,6 +48,8 @@ FAST_NETWORK = {"network": {"widths": (4,), "blocks": (1,)}, "fit": {"epochs": 1
 OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("source", "pythia"): [{"process": "dijet", "pt_hat": (200.0, None), "mpi": False, "hadronisation": False}],
     **{("source", name): [{"files": f"{name}.file"}] for name in WRITERS},
+    ("source", "delphes"): [{"files": "d.root", "particles": "towers"}, {"files": "d.root", "drop_invalid": True}],
+    ("source", "delphes_jets"): [{"files": "d.root", "drop_invalid": True}],
     ("source", "calochallenge"): [{"files": "c.h5", "binning": "c.xml", "particle": "photon"}],
     ("step", "cluster"): [{"pt": (20.0, None)}],
     ("step", "calorimeter"): [{}, {"electromagnetic": {"stochastic": 0.1}}],

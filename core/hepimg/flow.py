@@ -9,6 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from hepimg.analysis import Analysis, SampleEntry, TaskEntry
 from hepimg.components import Collection, Column, Component, Image, Port, Ports, Step
 from hepimg.errors import DataError, Problem, did_you_mean
+from hepimg.sample import Sample
 from hepimg.yaml_lines import Place
 
 STORED: tuple[Port, ...] = (Column("event"), Column("weight"))
@@ -88,6 +89,17 @@ def known_ports(analysis: Analysis) -> dict[str, Port]:
 def predicted(entry: TaskEntry, ports: Ports) -> dict[str, Port]:
     """What a task predicts, under the names that others read."""
     return by_name(replace(port, name=f"{entry.name}.{port.name}") for port in entry.task.writes(ports))
+
+
+def ports_of(sample: Sample) -> dict[str, Port]:
+    """What a sample comes with, by name."""
+    columns = {name: Column(name, sample.units.get(name, "")) for name in sample.columns}
+    collections = {
+        name: Collection(name, {key: ragged.units.get(key, "") for key in ragged.fields})
+        for name, ragged in sample.collections.items()
+    }
+    images = {name: Image(name, batch.grid, batch.channels) for name, batch in sample.images.items()}
+    return {**columns, **collections, **images}
 
 
 def after(step: Step, ports: Ports) -> dict[str, Port]:

@@ -32,6 +32,10 @@ class Channel:
     signed: bool = False
     weight: str = ""
 
+    def __post_init__(self) -> None:
+        if self.name == "cell":
+            raise DataError("a channel is called 'cell'", needed="another name: files call the number of a cell so")
+
 
 PT = Channel("pt", "GeV")
 

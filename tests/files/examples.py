@@ -9,6 +9,11 @@ from typing import Any
 
 import hdf5_layouts as hdf5
 import hepmc_layouts as hepmc
+import root_layouts as root
+
+from hepimg.export import Format, writer
+from hepimg.sample import Sample
+from hepimg.testing import toy_jets
 
 ROWS = 40
 
@@ -17,12 +22,37 @@ WRITERS: Mapping[str, Callable[[Path], Any]] = {
     "lagan": lambda path: hdf5.write_lagan(path, ROWS),
     "jetnet": lambda path: hdf5.write_jetnet(path, ROWS),
     "hdf5": lambda path: hdf5.write_plain(path, ROWS),
-    "hepmc": lambda path: hepmc.write_hepmc(path, hepmc.hepmc_text(ROWS)),
     "calogan": lambda path: hdf5.write_calogan(path, ROWS),
+    "jetclass": lambda path: root.write_jetclass(path, ROWS),
+    "nanoaod": lambda path: root.write_nano(path, ROWS),
+    "nanoaod_jets": lambda path: root.write_nano(path, ROWS),
+    "root": lambda path: export(path, "root", toy_jets(ROWS)),
+    "root_events": lambda path: export(path, "root", toy_events()),
+    "parquet": lambda path: export(path, "parquet", toy_jets(ROWS)),
+    "parquet_events": lambda path: export(path, "parquet", toy_events()),
+    "hepmc": lambda path: hepmc.write_hepmc(path, hepmc.hepmc_text(ROWS)),
 }
 
-EXTERNAL: Mapping[str, str] = {}
+FOREIGN: Mapping[str, Callable[[Path], Any]] = {
+    "root": lambda path: root.write_jetclass(path, ROWS),
+    "parquet": lambda path: root.write_plain_parquet(path, ROWS),
+}
+"""Files that hepimg did not write, where options name their branches."""
+
+EXTERNAL: Mapping[str, str] = {"delphes": "files/delphes.root", "delphes_jets": "files/delphes.root"}
 """Layouts that cannot be written here: the file of the external test data."""
+
+
+def toy_events() -> Sample:
+    """Events of some particles."""
+    jets = toy_jets(ROWS)
+    columns = {name: jets.column(name) for name in ("event", "weight")}
+    return Sample(columns, {"particles": jets.collection("constituents")})
+
+
+def export(path: Path, form: Format, sample: Sample) -> None:
+    """What ``hepimg data --export`` writes."""
+    writer(form)(path, lambda: iter([sample]))
 
 
 def write_example(options: Mapping[str, Any], folder: Path, external: Path | None) -> bool:
@@ -44,5 +74,5 @@ def write_example(options: Mapping[str, Any], folder: Path, external: Path | Non
         elif source == "calochallenge":
             hdf5.write_calochallenge(path, folder / options["binning"], ROWS)
         else:
-            WRITERS[source](path)
+            (FOREIGN if "fields" in options else WRITERS)[source](path)
     return True

@@ -17,7 +17,7 @@ from hepmc_layouts import hepmc_text, write_hepmc
 
 from hepimg.components import Shard
 from hepimg.errors import DataError
-from hepimg_files.hepmc import HepMC
+from hepimg_files.hepmc.source import HepMC
 
 NUMBERS = [*b"-1 0 1 3 7 999999999 -999999999 99999999999999999999 nan inf 1e999".split(), b""]
 SECONDS, BYTES = 20, 3 << 30

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from hepimg.components import Shard
 from hepimg.errors import DataError
-from hepimg_files.delphes import DelphesJets
-from hepimg_files.jetclass import JetClass
-from hepimg_files.nanoaod import NanoAODJets
-from hepimg_files.parquet import Parquet
-from hepimg_files.plain_root import Root
-from hepimg_files.table_source import TableSource
+from hepimg_files.tables.delphes import DelphesJets
+from hepimg_files.tables.jetclass import JetClass
+from hepimg_files.tables.nanoaod import NanoAODJets
+from hepimg_files.tables.plain_parquet import Parquet
+from hepimg_files.tables.plain_root import Root
+from hepimg_files.tables.source import TableSource
 
 SECONDS, BYTES = 60, 4 << 30
 

@@ -15,7 +15,7 @@ from test_hdf5_layouts import made
 
 from hepimg.components import Shard
 from hepimg.errors import DataError
-from hepimg_files import hdf5
+from hepimg_files.hdf5 import file as hdf5
 
 Spoil = Callable[[h5py.File, Path], object]
 

@@ -21,7 +21,7 @@ from hepimg.grid import Axis
 from hepimg.images import Channel
 from hepimg.shards import checksum
 from hepimg.testing import check_source, toy_jets
-from hepimg_files.plain_hdf5 import PlainHdf5
+from hepimg_files.hdf5.plain import PlainHdf5
 from rows import make_sample
 
 DTYPES = st.sampled_from([np.bool_, *(np.dtype(name) for name in "bhilBHILefd")])

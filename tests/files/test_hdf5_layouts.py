@@ -16,13 +16,13 @@ from hepimg.components import Shard
 from hepimg.errors import DataError
 from hepimg.sample import Sample
 from hepimg.testing import check_component, check_source
-from hepimg_files.calochallenge import CaloChallenge
-from hepimg_files.calogan import CaloGan
-from hepimg_files.jetnet import JetNet
-from hepimg_files.lagan import Lagan
-from hepimg_files.plain_hdf5 import PlainHdf5
+from hepimg_files.hdf5.calochallenge import CaloChallenge
+from hepimg_files.hdf5.calogan import CaloGan
+from hepimg_files.hdf5.jetnet import JetNet
+from hepimg_files.hdf5.lagan import Lagan
+from hepimg_files.hdf5.plain import PlainHdf5
+from hepimg_files.hdf5.top_tagging import TopTagging
 from hepimg_files.source import FileSource
-from hepimg_files.top_tagging import TopTagging
 
 SOURCES: dict[str, type[FileSource]] = {
     "top_tagging": TopTagging,

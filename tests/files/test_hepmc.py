@@ -19,9 +19,9 @@ from hepimg.errors import DataError
 from hepimg.sample import Sample
 from hepimg.shards import checksum
 from hepimg.testing import check_component, check_source
-from hepimg_files import hepmc_stream
-from hepimg_files.charges import charges_of
-from hepimg_files.hepmc import HepMC
+from hepimg_files.hepmc import stream as hepmc_stream
+from hepimg_files.hepmc.charges import charges_of
+from hepimg_files.hepmc.source import HepMC
 
 FUZZ_CASES = os.environ.get("HEPIMG_FUZZ_CASES", "30")
 

@@ -15,9 +15,9 @@ from root_layouts import momenta, write_plain_parquet
 from hepimg.components import Shard
 from hepimg.errors import DataError
 from hepimg.export.parquet import write_parquet
-from hepimg_files.nanoaod import NanoAOD
-from hepimg_files.parquet import Parquet
-from hepimg_files.table_source import TableSource
+from hepimg_files.tables.nanoaod import NanoAOD
+from hepimg_files.tables.plain_parquet import Parquet
+from hepimg_files.tables.source import TableSource
 from rows import make_sample
 
 N = 12

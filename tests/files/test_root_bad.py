@@ -24,11 +24,11 @@ from root_layouts import (
 from hepimg.components import Shard
 from hepimg.errors import DataError
 from hepimg.export.root import write_root
-from hepimg_files.delphes import Delphes, DelphesJets
-from hepimg_files.jetclass import JetClass
-from hepimg_files.nanoaod import NanoAOD, NanoAODJets
-from hepimg_files.plain_root import Root
-from hepimg_files.table_source import TableSource
+from hepimg_files.tables.delphes import Delphes, DelphesJets
+from hepimg_files.tables.jetclass import JetClass
+from hepimg_files.tables.nanoaod import NanoAOD, NanoAODJets
+from hepimg_files.tables.plain_root import Root
+from hepimg_files.tables.source import TableSource
 from rows import make_sample
 
 N = 6

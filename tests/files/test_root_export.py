@@ -22,9 +22,9 @@ from hepimg.images import Channel, SparseImages
 from hepimg.sample import Ragged, Sample
 from hepimg.shards import checksum
 from hepimg.testing import check_source, ports_of
-from hepimg_files.parquet import Parquet, ParquetEvents
-from hepimg_files.plain import PlainSource
-from hepimg_files.plain_root import Root, RootEvents
+from hepimg_files.tables.plain import PlainSource
+from hepimg_files.tables.plain_parquet import Parquet, ParquetEvents
+from hepimg_files.tables.plain_root import Root, RootEvents
 from rows import make_sample
 
 FORMATS: dict[str, tuple[Any, type[PlainSource]]] = {"parquet": (write_parquet, Parquet), "root": (write_root, Root)}

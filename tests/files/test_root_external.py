@@ -14,8 +14,8 @@ from hepimg.observables import compute
 from hepimg.sample import Sample
 from hepimg.shards import checksum
 from hepimg.testing import check_source
-from hepimg_files.delphes import Delphes, DelphesJets
-from hepimg_files.nanoaod import NanoAOD, NanoAODJets
+from hepimg_files.tables.delphes import Delphes, DelphesJets
+from hepimg_files.tables.nanoaod import NanoAOD, NanoAODJets
 from hepimg_jets.soft_drop import SoftDrop
 
 NANO = ("pfnano.root", "pfnano_rntuple.root")

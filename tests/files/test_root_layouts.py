@@ -24,13 +24,13 @@ from hepimg.components import Shard
 from hepimg.sample import Ragged, Sample
 from hepimg.shards import checksum
 from hepimg.testing import check_component, check_source
-from hepimg_files.delphes import Delphes, DelphesJets
-from hepimg_files.entries import joined
-from hepimg_files.jetclass import JetClass
-from hepimg_files.nanoaod import NanoAOD, NanoAODJets
-from hepimg_files.parquet import Parquet, ParquetEvents
-from hepimg_files.plain_root import Root, RootEvents
-from hepimg_files.table_source import TableSource
+from hepimg_files.tables.delphes import Delphes, DelphesJets
+from hepimg_files.tables.entries import joined
+from hepimg_files.tables.jetclass import JetClass
+from hepimg_files.tables.nanoaod import NanoAOD, NanoAODJets
+from hepimg_files.tables.plain_parquet import Parquet, ParquetEvents
+from hepimg_files.tables.plain_root import Root, RootEvents
+from hepimg_files.tables.source import TableSource
 
 SOURCES = (JetClass, NanoAOD, NanoAODJets, Delphes, DelphesJets, Root, RootEvents, Parquet, ParquetEvents)
 

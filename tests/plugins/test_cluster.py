@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from hepimg.components import Collection, Shard
 from hepimg.errors import DataError
+from hepimg.flow import ports_of
 from hepimg.sample import Ragged, Sample
-from hepimg.testing.promises import ports_of
 from hepimg_jets.cluster import Cluster
 from hepimg_jets.finding import momenta
 from hepimg_jets.matching import UNMATCHED, nearest_partons

@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from hepimg.components import Collection, Shard
 from hepimg.errors import DataError
+from hepimg.flow import ports_of
 from hepimg.rows import offsets_of
 from hepimg.sample import Ragged, Sample
 from hepimg.shards import checksum, read_shard, write_shard
 from hepimg.testing import check_step
-from hepimg.testing.promises import ports_of
-from hepimg_files.hepmc import HepMC
+from hepimg_files.hepmc.source import HepMC
 from hepimg_jets.crossings import poisson
 from hepimg_jets.overlay import Overlay
 

@@ -9,9 +9,9 @@ Example::
         check_step(Smear(resolution=0.1), toy_jets(50))
 """
 
+from hepimg.flow import ports_of
 from hepimg.testing.contracts import check_metric, check_source, check_step, check_task
 from hepimg.testing.options import check_component
-from hepimg.testing.promises import ports_of
 from hepimg.testing.rows import datasets, make_run, merge, toy_jets
 
 __all__ = [

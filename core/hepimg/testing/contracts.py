@@ -14,10 +14,11 @@ import numpy as np
 
 from hepimg.components import Metric, Model, Run, Shard, Source, State, Step, Task
 from hepimg.dataset import Dataset
+from hepimg.flow import ports_of
 from hepimg.sample import Sample
 from hepimg.shards import checksum
 from hepimg.testing.options import check_options
-from hepimg.testing.promises import check_predictions, check_reads, check_rest, check_written, ports_of, require
+from hepimg.testing.promises import check_predictions, check_reads, check_rest, check_written, require
 from hepimg.testing.rows import datasets, make_run
 
 

@@ -7,19 +7,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from hepimg.components import Collection, Column, Component, Image, Metric, Port, Predictions, Step, Task
+from hepimg.flow import ports_of
 from hepimg.sample import Sample
 from hepimg.shards import checksum
-
-
-def ports_of(sample: Sample) -> dict[str, Port]:
-    """What a sample comes with, by name."""
-    columns = {name: Column(name, sample.units.get(name, "")) for name in sample.columns}
-    collections = {
-        name: Collection(name, {key: ragged.units.get(key, "") for key in ragged.fields})
-        for name, ragged in sample.collections.items()
-    }
-    images = {name: Image(name, batch.grid, batch.channels) for name, batch in sample.images.items()}
-    return {**columns, **collections, **images}
 
 
 def require(holds: bool, who: str, message: str) -> None:

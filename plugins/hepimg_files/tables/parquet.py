@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hepimg.errors import DataError
-from hepimg_files.table import Branch, Table, numbers
+from hepimg_files.tables.table import Branch, Table, numbers
 
 BATCH = 10_000
 """Rows decoded at a time: a row group may be larger than memory."""

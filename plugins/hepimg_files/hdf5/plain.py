@@ -18,8 +18,8 @@ from hepimg.images import Channel, SparseImages
 from hepimg.rows import offsets_of
 from hepimg.sample import Ragged, Sample
 from hepimg_files.conventions import IN_GEV, JET_UNITS, PARTICLE_UNITS, Unit, jet_columns
-from hepimg_files.hdf5 import Hdf5, Hdf5Source, open_hdf5
-from hepimg_files.padded import MOMENTA, check_counts, entries_within, particles_of
+from hepimg_files.hdf5.file import Hdf5, Hdf5Source, open_hdf5
+from hepimg_files.hdf5.padded import MOMENTA, check_counts, entries_within, particles_of
 from hepimg_files.source import reading
 
 DTYPES = {"bool", "float16", "float32", "float64", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))}

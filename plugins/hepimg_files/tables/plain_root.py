@@ -13,12 +13,12 @@ from pydantic import Field
 
 from hepimg.components import RowKind
 from hepimg.errors import DataError
-from hepimg_files.plain import PlainSource, holds_events
+from hepimg_files.tables.plain import PlainSource, holds_events
 
 if TYPE_CHECKING:
     from hepimg.images import SparseImages
     from hepimg.sample import Sample
-    from hepimg_files.root import RootTable
+    from hepimg_files.tables.root import RootTable
 
 
 class Root(PlainSource):
@@ -45,7 +45,7 @@ class Root(PlainSource):
 
     def opened(self, path: Path) -> AbstractContextManager[RootTable]:
         """The tree."""
-        from hepimg_files.root import open_root
+        from hepimg_files.tables.root import open_root
 
         return open_root(path, self.tree)
 
@@ -84,7 +84,7 @@ def _description(path: Path) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=64)
 def _parsed(path: Path, size: int, modified: int) -> dict[str, Any] | None:
-    from hepimg_files.root import read_text
+    from hepimg_files.tables.root import read_text
 
     text = read_text(path, "hepimg")
     if text is None:

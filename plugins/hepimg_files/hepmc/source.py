@@ -15,7 +15,7 @@ from hepimg_files.source import FileSource
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
-    from hepimg_files.hepmc_event import Fields
+    from hepimg_files.hepmc.event import Fields
 
 NEUTRINOS = (12, 14, 16)
 PARTON_UNITS = PARTICLE_UNITS | {"pdg_id": ""}
@@ -50,7 +50,7 @@ class HepMC(FileSource):
     @classmethod
     def looks_alike(cls, path: Path) -> bool:
         """Whether the file begins as HepMC ASCII does."""
-        from hepimg_files.hepmc_stream import looks_like_hepmc
+        from hepimg_files.hepmc.stream import looks_like_hepmc
 
         return looks_like_hepmc(path)
 
@@ -65,7 +65,7 @@ class HepMC(FileSource):
 
     def count(self, path: Path) -> int:
         """The events of a file."""
-        from hepimg_files.hepmc_stream import count_events
+        from hepimg_files.hepmc.stream import count_events
 
         return count_events(path)
 
@@ -76,8 +76,8 @@ class HepMC(FileSource):
             DataError: one is damaged; it says which.
         """
         from hepimg.sample import Sample
-        from hepimg_files.hepmc_event import read_event
-        from hepimg_files.hepmc_stream import event_texts
+        from hepimg_files.hepmc.event import read_event
+        from hepimg_files.hepmc.stream import event_texts
 
         invisible = {*NEUTRINOS, *map(abs, self.invisible)}
         events = []

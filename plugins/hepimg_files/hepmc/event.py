@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.errors import DataError
-from hepimg_files.charges import charges_of
-from hepimg_files.hepmc_stream import END, START
+from hepimg_files.hepmc.charges import charges_of
+from hepimg_files.hepmc.stream import END, START
 
 Fields = dict[str, NDArray[Any]]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from hepimg.components import RowKind
-from hepimg_files.plain import PlainSource, holds_events
+from hepimg_files.tables.plain import PlainSource, holds_events
 
 if TYPE_CHECKING:
     from hepimg.sample import Sample
-    from hepimg_files.parquet_table import ParquetTable
+    from hepimg_files.tables.parquet import ParquetTable
 
 
 class Parquet(PlainSource):
@@ -33,7 +33,7 @@ class Parquet(PlainSource):
     @classmethod
     def looks_alike(cls, path: Path) -> bool:
         """Whether hepimg wrote it, with rows of this kind."""
-        from hepimg_files.parquet_table import open_parquet
+        from hepimg_files.tables.parquet import open_parquet
 
         with open_parquet(path) as table:
             if table.description is None:
@@ -42,7 +42,7 @@ class Parquet(PlainSource):
 
     def opened(self, path: Path) -> AbstractContextManager[ParquetTable]:
         """The file."""
-        from hepimg_files.parquet_table import open_parquet
+        from hepimg_files.tables.parquet import open_parquet
 
         return open_parquet(path)
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.errors import DataError, did_you_mean
-from hepimg_files.hdf5_filters import check_chunks
-from hepimg_files.hdf5_heaps import find_endless_heap
+from hepimg_files.hdf5.filters import check_chunks
+from hepimg_files.hdf5.heaps import find_endless_heap
 from hepimg_files.source import FileSource
 
 if TYPE_CHECKING:

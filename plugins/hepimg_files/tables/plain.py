@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field, PrivateAttr, field_validator
 
-from hepimg.components import Collection, Column, Image, Port
+from hepimg.components import Collection, Port
 from hepimg.errors import DataError
 from hepimg_files.conventions import IN_GEV, PARTICLE_UNITS, Unit
 from hepimg_files.source import reading
-from hepimg_files.table_source import TableSource, jet_ports, jet_units
+from hepimg_files.tables.source import TableSource, jet_ports, jet_units
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
-    from hepimg_files.table import Table
+    from hepimg_files.tables.table import Table
 
 COORDINATES = (("px", "py", "pz", "energy"), ("pt", "eta", "phi"), ("pt", "y", "phi"))
 """The ways in which momenta are given; in the last two a mass may be added."""
@@ -70,9 +70,11 @@ class PlainSource(TableSource):
             jets = jet_ports() if self.rows_out == "jet" else ()
             return (*self.promised_columns(), *jets, Collection(self.collection, units))
         if not self._ports:
+            from hepimg.flow import ports_of
+
             path = self.first_file()
             with reading(path):
-                self._ports = _ports_of(self.read(path, 0, 0))
+                self._ports = tuple(ports_of(self.read(path, 0, 0)).values())
         return self._ports
 
     def read(self, path: Path, first: int, last: int) -> Sample:
@@ -114,7 +116,7 @@ class PlainSource(TableSource):
 
     def _particles(self, table: Table, first: int, last: int) -> Ragged:
         from hepimg_files.conventions import from_cartesian, wrapped
-        from hepimg_files.entries import replace_momenta, require_sound, with_momenta
+        from hepimg_files.tables.entries import replace_momenta, require_sound, with_momenta
 
         raw = table.ragged(self.fields, first, last)
         require_sound(raw, self.collection, table.path, first)
@@ -132,13 +134,3 @@ def holds_events(description: Mapping[str, Any]) -> bool:
     """Whether a description by hepimg is one of events: they have particles, jets have constituents."""
     collections = description["collections"]
     return "particles" in collections and "constituents" not in collections
-
-
-def _ports_of(sample: Sample) -> tuple[Port, ...]:
-    columns = [Column(name, sample.units.get(name, "")) for name in sample.columns]
-    collections = [
-        Collection(name, {key: ragged.units.get(key, "") for key in ragged.fields})
-        for name, ragged in sample.collections.items()
-    ]
-    images = [Image(name, batch.grid, batch.channels) for name, batch in sample.images.items()]
-    return (*columns, *collections, *images)

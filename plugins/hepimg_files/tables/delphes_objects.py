@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from hepimg.errors import DataError
 from hepimg.sample import Ragged
 from hepimg_files.conventions import PARTICLE_UNITS
-from hepimg_files.entries import chosen, has_direction, joined, require_sound, rows_of, with_momenta
-from hepimg_files.root import UNIQUE_ID, RootTable
-from hepimg_files.table import Array
+from hepimg_files.tables.entries import chosen, has_direction, joined, require_sound, rows_of, with_momenta
+from hepimg_files.tables.root import UNIQUE_ID, RootTable
+from hepimg_files.tables.table import Array
 
 Objects = Literal["eflow", "towers", "tracks", "gen"]
 """Which objects of an event are its particles."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from hepimg.components import Axis, Column, Grid, Image, Port, RowKind
 from hepimg.sample import Sample
-from hepimg_files.hdf5 import Hdf5, Hdf5Source
-from hepimg_files.showers import ENERGY, shower_sample
+from hepimg_files.hdf5.file import Hdf5, Hdf5Source
+from hepimg_files.hdf5.showers import ENERGY, shower_sample
 
 HALF_WIDTH = 240.0
 """mm; each layer is 480 mm wide."""

@@ -12,8 +12,8 @@ from hepimg.components import Collection, Column, Port, RowKind
 from hepimg.errors import DataError
 from hepimg.sample import Sample
 from hepimg_files.conventions import JET_UNITS, MAX_PHI, PARTICLE_UNITS
-from hepimg_files.hdf5 import Hdf5, Hdf5Source
-from hepimg_files.padded import particles_of
+from hepimg_files.hdf5.file import Hdf5, Hdf5Source
+from hepimg_files.hdf5.padded import particles_of
 
 SUM_OF_PTREL = (0.2, 1.5)
 """The median sum of a jet's ptrel lies between: 30 particles carry most of its pT, and never much more than all."""
@@ -33,7 +33,7 @@ class JetNet(Hdf5Source):
 
     def writes(self) -> Sequence[Port]:
         """Jets and their constituents; ``type`` where the first file has it."""
-        from hepimg_files.hdf5 import open_hdf5
+        from hepimg_files.hdf5.file import open_hdf5
         from hepimg_files.source import reading
 
         path = self.first_file()

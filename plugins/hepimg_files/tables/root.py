@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.errors import DataError
-from hepimg_files.table import Branch, Table, near, numbers
+from hepimg_files.tables.table import Branch, Table, near, numbers
 
 UNIQUE_ID = 0xFFFFFF
 """The bits of TObject::fUniqueID that count objects; those above tell the process (ROOT's TProcessID)."""

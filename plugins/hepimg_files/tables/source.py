@@ -19,7 +19,7 @@ from hepimg_files.conventions import JET_UNITS
 from hepimg_files.source import FileSource
 
 if TYPE_CHECKING:
-    from hepimg_files.table import Table
+    from hepimg_files.tables.table import Table
 
 Array = NDArray[Any]
 

@@ -15,8 +15,8 @@ from hepimg.components import Axis, Column, Field, Grid, Image, Port, RowKind
 from hepimg.errors import DataError, did_you_mean
 from hepimg.sample import Sample
 from hepimg.store import content_key
-from hepimg_files.hdf5 import Hdf5, Hdf5Source
-from hepimg_files.showers import ENERGY, shower_sample
+from hepimg_files.hdf5.file import Hdf5, Hdf5Source
+from hepimg_files.hdf5.showers import ENERGY, shower_sample
 from hepimg_files.source import reading
 
 MAX_BINNING = 2**20

@@ -12,12 +12,12 @@ import numpy as np
 from hepimg.components import Collection, Column, Port, RowKind
 from hepimg.errors import DataError
 from hepimg_files.conventions import PARTICLE_UNITS, from_cartesian, jet_columns
-from hepimg_files.entries import replace_momenta, require_sound
-from hepimg_files.table_source import TableSource, jet_ports, jet_units
+from hepimg_files.tables.entries import replace_momenta, require_sound
+from hepimg_files.tables.source import TableSource, jet_ports, jet_units
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
-    from hepimg_files.table import Array, Table
+    from hepimg_files.tables.table import Array, Table
 
 CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
 
@@ -51,7 +51,7 @@ class JetClass(TableSource):
     @classmethod
     def looks_alike(cls, path: Path) -> bool:
         """Whether there is a tree ``tree`` with particles and labels."""
-        from hepimg_files.root import open_root, trees_of
+        from hepimg_files.tables.root import open_root, trees_of
 
         if "tree" not in trees_of(path):
             return False
@@ -65,7 +65,7 @@ class JetClass(TableSource):
 
     def opened(self, path: Path) -> AbstractContextManager[Table]:
         """The tree ``tree``."""
-        from hepimg_files.root import open_root
+        from hepimg_files.tables.root import open_root
 
         return open_root(path, "tree")
 

@@ -12,7 +12,7 @@ from hepimg.components import Column, Field, Grid, Image, Port, RowKind
 from hepimg.errors import DataError
 from hepimg.images import PT, SparseImages
 from hepimg.sample import Sample
-from hepimg_files.hdf5 import Hdf5, Hdf5Source
+from hepimg_files.hdf5.file import Hdf5, Hdf5Source
 
 SIZE = 25
 

@@ -14,13 +14,13 @@ from pydantic import Field, PrivateAttr
 from hepimg.components import Collection, Column, Port, RowKind, Shard
 from hepimg.errors import DataError
 from hepimg_files.conventions import PARTICLE_UNITS, jet_columns
-from hepimg_files.delphes_objects import KINDS, OBJECTS, Objects, read_objects, read_partons, units_of
-from hepimg_files.entries import chosen, grouped, rows_of
-from hepimg_files.table_source import TableSource, jet_ports, jet_units
+from hepimg_files.tables.delphes_objects import KINDS, OBJECTS, Objects, read_objects, read_partons, units_of
+from hepimg_files.tables.entries import chosen, grouped, rows_of
+from hepimg_files.tables.source import TableSource, jet_ports, jet_units
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
-    from hepimg_files.root import RootTable
+    from hepimg_files.tables.root import RootTable
 
 
 class _Delphes(TableSource):
@@ -43,7 +43,7 @@ class _Delphes(TableSource):
     @classmethod
     def looks_alike(cls, path: Path) -> bool:
         """Whether there is a tree ``Delphes`` with what is read by default."""
-        from hepimg_files.root import open_root, trees_of
+        from hepimg_files.tables.root import open_root, trees_of
 
         if "Delphes" not in trees_of(path):
             return False
@@ -58,7 +58,7 @@ class _Delphes(TableSource):
 
     def opened(self, path: Path) -> AbstractContextManager[RootTable]:
         """The tree ``Delphes``."""
-        from hepimg_files.root import open_root
+        from hepimg_files.tables.root import open_root
 
         return open_root(path, "Delphes")
 

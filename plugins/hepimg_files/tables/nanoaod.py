@@ -14,12 +14,12 @@ from pydantic import Field
 from hepimg.components import Collection, Column, Port, RowKind
 from hepimg.errors import DataError
 from hepimg_files.conventions import PARTICLE_UNITS, jet_columns
-from hepimg_files.entries import chosen, grouped, require_sound, with_momenta
-from hepimg_files.table_source import TableSource, jet_ports, jet_units
+from hepimg_files.tables.entries import chosen, grouped, require_sound, with_momenta
+from hepimg_files.tables.source import TableSource, jet_ports, jet_units
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
-    from hepimg_files.table import Table
+    from hepimg_files.tables.table import Table
 
 UNITS = {**PARTICLE_UNITS, "charge": "e", "pdg_id": ""}
 
@@ -49,7 +49,7 @@ class _NanoAOD(TableSource):
     @classmethod
     def looks_alike(cls, path: Path) -> bool:
         """Whether there are candidates (and their links to jets, in a source of jets)."""
-        from hepimg_files.root import trees_of
+        from hepimg_files.tables.root import trees_of
 
         if not _is_parquet(path) and "Events" not in trees_of(path):
             return False
@@ -168,8 +168,8 @@ def _numbered(links: Ragged, field: str, offsets: NDArray[np.int64], path: Path,
 
 
 def _open_events(path: Path) -> AbstractContextManager[Table]:
-    from hepimg_files.parquet_table import open_parquet
-    from hepimg_files.root import open_root
+    from hepimg_files.tables.parquet import open_parquet
+    from hepimg_files.tables.root import open_root
 
     return open_parquet(path) if _is_parquet(path) else open_root(path, "Events")
 

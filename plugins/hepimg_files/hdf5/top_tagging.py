@@ -12,8 +12,8 @@ from hepimg.components import Collection, Column, Field, Port, RowKind
 from hepimg.errors import DataError
 from hepimg.sample import Sample
 from hepimg_files.conventions import JET_UNITS, PARTICLE_UNITS, from_cartesian, jet_columns
-from hepimg_files.hdf5 import Hdf5, Hdf5Source, check_finite
-from hepimg_files.padded import particles_of
+from hepimg_files.hdf5.file import Hdf5, Hdf5Source, check_finite
+from hepimg_files.hdf5.padded import particles_of
 
 TRUTH_UNITS = {"truth_pt": "GeV", "truth_y": "", "truth_phi": "rad", "truth_mass": "GeV"}
 

@@ -1,0 +1,1 @@
+"""Files of named branches, ROOT and Parquet: a layout each."""
