@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hepimg.components import Shard, Source
 from hepimg.errors import ConfigError, DataError, Problem
 from hepimg.sample import Sample
 from hepimg.shards import read_rows
@@ -35,27 +37,38 @@ def describe_file(path: Path, rows: int) -> str:
     Raises:
         DataError: none does, or the file is damaged.
     """
-    from hepimg.components import Shard, Source
     from hepimg.registry import load_registry
 
-    told = []
+    told, failures = [], []
     for source in load_registry().usable("source"):
-        if not issubclass(source, Source) or (options := source.recognise(path)) is None:
-            continue
-        component = source.model_validate(options)
-        parts = component.parts() or ()
-        shards = (Shard(k, None, 0, part) for k, part in enumerate(parts))
-        first = next((batch for shard in shards for batch in component.batches(shard) if len(batch)), None)
-        given = ", ".join(f"{name}: {json.dumps(value)}" for name, value in options.items())
-        told.append(
-            f"{path}: read by\n  source: {{source: {source.name}, {given}}}\n{len(parts)} chunks; of the first, "
-            + (describe_sample(first, rows) if first is not None else "no rows")
-        )
+        try:
+            if issubclass(source, Source) and (options := source.recognise(path)) is not None:
+                told.append(_read_by(source, options, rows))
+        except DataError as error:
+            failures.append(error)
+    if not told and failures:
+        raise failures[0]
     if not told:
         raise DataError(
             "no installed source recognises this file", where=str(path), fix="hepimg plugins lists the sources."
         )
     return "\n\n".join(told)
+
+
+def _read_by(source: type[Source], options: Mapping[str, Any], rows: int) -> str:
+    """How a source reads a file, and the first of what it gives."""
+    given = ", ".join(f"{name}: {json.dumps(value)}" for name, value in options.items())
+    line = f"source: {{source: {source.name}, {given}}}"
+    missing = [name for name, field in source.model_fields.items() if field.is_required() and name not in options]
+    if missing:
+        return f"{line}\n  needs also: {', '.join(missing)} (hepimg schema source {source.name})"
+    component = source.model_validate(options)
+    parts = component.parts() or ()
+    shards = (Shard(k, None, 0, part) for k, part in enumerate(parts))
+    first = next((batch for shard in shards for batch in component.batches(shard) if len(batch)), None)
+    return f"{line}\n{len(parts)} chunks; of the first, " + (
+        describe_sample(first, rows) if first is not None else "no rows"
+    )
 
 
 def describe_sample(sample: Sample, rows: int) -> str:

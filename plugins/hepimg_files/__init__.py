@@ -13,7 +13,7 @@ def hepimg_sources() -> list[type[Source]]:
     from hepimg_files.hdf5.calogan import CaloGan
     from hepimg_files.hdf5.jetnet import JetNet
     from hepimg_files.hdf5.lagan import Lagan
-    from hepimg_files.hdf5.plain import PlainHdf5
+    from hepimg_files.hdf5.plain import Hdf5Events, PlainHdf5
     from hepimg_files.hdf5.top_tagging import TopTagging
     from hepimg_files.hepmc.source import HepMC
     from hepimg_files.tables.delphes import Delphes, DelphesJets
@@ -23,7 +23,7 @@ def hepimg_sources() -> list[type[Source]]:
     from hepimg_files.tables.plain_root import Root, RootEvents
 
     return [
-        *(TopTagging, Lagan, JetNet, PlainHdf5, CaloChallenge, CaloGan),
+        *(TopTagging, Lagan, JetNet, PlainHdf5, Hdf5Events, CaloChallenge, CaloGan),
         *(JetClass, NanoAOD, NanoAODJets, Delphes, DelphesJets, Root, RootEvents, Parquet, ParquetEvents),
         HepMC,
     ]

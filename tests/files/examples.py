@@ -22,6 +22,7 @@ WRITERS: Mapping[str, Callable[[Path], Any]] = {
     "lagan": lambda path: hdf5.write_lagan(path, ROWS),
     "jetnet": lambda path: hdf5.write_jetnet(path, ROWS),
     "hdf5": lambda path: hdf5.write_plain(path, ROWS),
+    "hdf5_events": lambda path: export(path, "hdf5", toy_events()),
     "calogan": lambda path: hdf5.write_calogan(path, ROWS),
     "jetclass": lambda path: root.write_jetclass(path, ROWS),
     "nanoaod": lambda path: root.write_nano(path, ROWS),

@@ -21,7 +21,7 @@ from hepimg.grid import Axis
 from hepimg.images import Channel
 from hepimg.shards import checksum
 from hepimg.testing import check_source, toy_jets
-from hepimg_files.hdf5.plain import PlainHdf5
+from hepimg_files.hdf5.plain import Hdf5Events, PlainHdf5
 from rows import make_sample
 
 DTYPES = st.sampled_from([np.bool_, *(np.dtype(name) for name in "bhilBHILefd")])
@@ -74,7 +74,7 @@ def numbers(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
 
 
 def read_back(path: Path, rows: int, kind: str = "event") -> Sample:
-    return PlainHdf5(files=str(path), row=kind).read(path, 0, rows)  # type: ignore[arg-type]
+    return (PlainHdf5 if kind == "jet" else Hdf5Events)(files=str(path)).read(path, 0, rows)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

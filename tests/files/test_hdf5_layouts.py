@@ -20,7 +20,7 @@ from hepimg_files.hdf5.calochallenge import CaloChallenge
 from hepimg_files.hdf5.calogan import CaloGan
 from hepimg_files.hdf5.jetnet import JetNet
 from hepimg_files.hdf5.lagan import Lagan
-from hepimg_files.hdf5.plain import PlainHdf5
+from hepimg_files.hdf5.plain import Hdf5Events, PlainHdf5
 from hepimg_files.hdf5.top_tagging import TopTagging
 from hepimg_files.source import FileSource
 
@@ -165,7 +165,7 @@ def test_plain_columns_and_collections(tmp_path: Path) -> None:
 
 def test_plain_events(tmp_path: Path) -> None:
     layouts.write_plain(tmp_path / "a.h5", 10)
-    source = PlainHdf5(files=str(tmp_path / "a.h5"), row="event")
+    source = Hdf5Events(files=str(tmp_path / "a.h5"))
     check_source(source)
     sample = load(source)
     assert (source.rows_out, set(sample.columns)) == ("event", {"event", "weight", "label"})

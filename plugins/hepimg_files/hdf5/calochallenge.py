@@ -54,6 +54,11 @@ class CaloChallenge(Hdf5Source):
                 self._grids.update(read_binning(path, self.particle))
         return self._grids
 
+    @classmethod
+    def belongs(cls, file: Hdf5) -> bool:
+        """Whether it has ``incident_energies``, ``showers``."""
+        return "incident_energies" in file and "showers" in file
+
     def writes(self) -> Sequence[Port]:
         """The energy and the layers."""
         return [Column("energy", "GeV"), *(Image(name, grid, (ENERGY,)) for name, grid in self.grids.items())]

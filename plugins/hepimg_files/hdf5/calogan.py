@@ -39,6 +39,11 @@ class CaloGan(Hdf5Source):
     name: ClassVar[str] = "calogan"
     rows_out: ClassVar[RowKind] = "jet"
 
+    @classmethod
+    def belongs(cls, file: Hdf5) -> bool:
+        """Whether it has ``layer_0``, ``layer_1``, ``layer_2``, ``energy``."""
+        return all(name in file for name in ("layer_0", "layer_1", "layer_2", "energy"))
+
     def writes(self) -> Sequence[Port]:
         """The energy and the three layers."""
         return [Column("energy", "GeV"), *(Image(name, grid, (ENERGY,)) for name, grid in GRIDS.items())]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,20 @@ MAX_TEXT = 2**16
 
 
 class Hdf5Source(FileSource):
-    """Rows of HDF5 files; a layout writes ``names``, ``read_rows`` and ``writes``."""
+    """Rows of HDF5 files; a layout writes ``belongs``, ``names``, ``read_rows`` and ``writes``."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5", ".hdf")
+
+    @classmethod
+    def belongs(cls, file: Hdf5) -> bool:
+        """Whether the file is of this layout, told by the names in it."""
+        raise NotImplementedError
+
+    @classmethod
+    def looks_alike(cls, path: Path) -> bool:
+        """Whether the file is of this layout."""
+        with open_hdf5(path) as file:
+            return cls.belongs(file)
 
     def names(self, file: Hdf5) -> Sequence[str]:
         """The datasets with one entry for each row; their length is the number of rows."""

@@ -31,6 +31,11 @@ class JetNet(Hdf5Source):
     name: ClassVar[str] = "jetnet"
     rows_out: ClassVar[RowKind] = "jet"
 
+    @classmethod
+    def belongs(cls, file: Hdf5) -> bool:
+        """Whether it has ``particle_features``."""
+        return "particle_features" in file
+
     def writes(self) -> Sequence[Port]:
         """Jets and their constituents; ``type`` where the first file has it."""
         from hepimg_files.hdf5.file import open_hdf5

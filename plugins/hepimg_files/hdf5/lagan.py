@@ -50,6 +50,11 @@ class Lagan(Hdf5Source):
         """The pixels."""
         return Grid.square(1.25, SIZE)
 
+    @classmethod
+    def belongs(cls, file: Hdf5) -> bool:
+        """Whether it has ``image``, ``jet_pt``."""
+        return "image" in file and "jet_pt" in file
+
     def writes(self) -> Sequence[Port]:
         """The image, the label, and what is known of the jet."""
         columns = [Column(name, unit) for name, unit in COLUMNS.values()]

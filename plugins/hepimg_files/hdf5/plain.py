@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +62,9 @@ class PlainHdf5(Hdf5Source):
     """
 
     name: ClassVar[str] = "hdf5"
+    rows_out: ClassVar[RowKind] = "jet"
+    collection: ClassVar[str] = "constituents"
 
-    row: Literal["jet", "event"] = Field("jet", description="what a row is: a jet, or an event with its particles")
     constituents: str = Field(
         "constituents", description="dataset that becomes the collection constituents (of events: particles)"
     )
@@ -72,10 +73,15 @@ class PlainHdf5(Hdf5Source):
 
     _contents: dict[Path, Content] = PrivateAttr(default_factory=dict)
 
-    @property
-    def rows_out(self) -> RowKind:  # type: ignore[override]
-        """Jets or events, as the option says."""
-        return self.row
+    @classmethod
+    def belongs(cls, file: Hdf5) -> bool:
+        """Whether it has constituents, or was written by hepimg with rows of this kind."""
+        from hepimg.export.hdf5 import LAYOUT
+
+        if file.text("", "layout") != LAYOUT:
+            return cls.rows_out == "jet" and "constituents" in file
+        holds_events = "particles" in file and "constituents" not in file
+        return holds_events == (cls.rows_out == "event")
 
     def writes(self) -> Sequence[Port]:
         """What the first file holds."""
@@ -136,7 +142,7 @@ class PlainHdf5(Hdf5Source):
     def _collection(self, content: Content, dataset: str) -> str:
         if content.is_ours or dataset != self.constituents:
             return dataset
-        return "constituents" if self.row == "jet" else "particles"
+        return self.collection
 
     def _content(self, path: Path, file: Hdf5) -> Content:
         if path not in self._contents:
@@ -145,7 +151,7 @@ class PlainHdf5(Hdf5Source):
 
     def _summed(self, content: Content) -> dict[str, str]:
         """The columns of jets that are the sums of the constituents."""
-        if content.is_ours or self.row == "event" or self.constituents not in content.collections:
+        if content.is_ours or self.rows_out == "event" or self.constituents not in content.collections:
             return {}
         return {name: unit for name, unit in JET_UNITS.items() if name not in content.columns}
 
@@ -200,6 +206,20 @@ class PlainHdf5(Hdf5Source):
         if described.is_particles and not content.is_ours:
             return particles_of(counts, fields, self.unit, described.units)
         return Ragged(offsets_of(counts), fields, {key: unit for key, unit in described.units.items() if unit})
+
+
+class Hdf5Events(PlainHdf5):
+    """Padded arrays with one row an event; its particles stand in the dataset named by ``constituents``.
+
+    What ``hepimg data --export hdf5`` wrote needs no option but ``files``.
+    """
+
+    name: ClassVar[str] = "hdf5_events"
+    rows_out: ClassVar[RowKind] = "event"
+    batch: ClassVar[int] = 100
+    collection: ClassVar[str] = "particles"
+
+    chunk: int = Field(1_000, gt=0, description="events that are read at a time and make one shard")
 
 
 def _leader(file: Hdf5, constituents: str) -> str:

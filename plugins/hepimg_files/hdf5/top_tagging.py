@@ -33,6 +33,11 @@ class TopTagging(Hdf5Source):
 
     key: str = Field("table", description="the key under which pandas stored the table")
 
+    @classmethod
+    def belongs(cls, file: Hdf5) -> bool:
+        """Whether it has ``table``."""
+        return "table" in file
+
     def writes(self) -> Sequence[Port]:
         """Jets, their constituents, label and truth."""
         columns = [Column(name, unit) for name, unit in (JET_UNITS | TRUTH_UNITS).items()]

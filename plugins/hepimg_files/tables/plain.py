@@ -28,6 +28,10 @@ MOMENTUM = {"px", "py", "pz", "energy", "pt", "mass"}
 """What the option ``unit`` is the unit of."""
 
 
+SHOWN = 30
+"""Branches that are listed where none was named."""
+
+
 class PlainSource(TableSource):
     """Rows of a file of any layout: its branches are named in the options, or described by hepimg inside the file."""
 
@@ -98,8 +102,11 @@ class PlainSource(TableSource):
     def _own(self, path: Path, first: int, last: int) -> Sample:
         """A file that hepimg wrote; rows of one event keep a common number, unless a chunk ends between them."""
         if not self.is_described(path):
+            with self.opened(path) as table:
+                names = sorted(table.names)
+            some = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
             raise DataError(
-                "not written by hepimg, so its branches must be named",
+                f"not written by hepimg, so its branches must be named; it has {some}",
                 where=str(path),
                 needed="the option fields, such as {pt: part_pt, eta: part_eta, phi: part_phi}",
             )

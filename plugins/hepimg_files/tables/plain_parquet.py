@@ -32,13 +32,12 @@ class Parquet(PlainSource):
 
     @classmethod
     def looks_alike(cls, path: Path) -> bool:
-        """Whether hepimg wrote it, with rows of this kind."""
+        """Whether hepimg wrote it, with rows of this kind; of other files, they might be jets."""
         from hepimg_files.tables.parquet import open_parquet
 
         with open_parquet(path) as table:
-            if table.description is None:
-                return False
-            return holds_events(json.loads(table.description)) == (cls.rows_out == "event")
+            described = table.description is not None and holds_events(json.loads(table.description))
+            return described == (cls.rows_out == "event")
 
     def opened(self, path: Path) -> AbstractContextManager[ParquetTable]:
         """The file."""

@@ -39,9 +39,9 @@ class Root(PlainSource):
 
     @classmethod
     def looks_alike(cls, path: Path) -> bool:
-        """Whether hepimg wrote it, with rows of this kind."""
+        """Whether hepimg wrote it, with rows of this kind; of other files, they might be jets."""
         described = _description(path)
-        return described is not None and holds_events(described) == (cls.rows_out == "event")
+        return (described is not None and holds_events(described)) == (cls.rows_out == "event")
 
     def opened(self, path: Path) -> AbstractContextManager[RootTable]:
         """The tree."""
