@@ -18,6 +18,7 @@ from hepimg.kernels.axis import Axis
 from hepimg.kernels.pixelate import pixelate
 from hepimg.kernels.threads import set_threads
 from hepimg.sample import Sample
+from hepimg_jets.calorimeter import Calorimeter
 from hepimg_jets.cluster import Cluster
 from hepimg_jets.overlay import Overlay
 from hepimg_pythia.source import Pythia
@@ -26,6 +27,8 @@ MUS = (0, 20, 60, 140, 200)
 RADII = (0.4, 0.8)
 CELLS = (0.1, 0.025)
 MAX_ETA = 2.5
+TOWERS = {"eta": (-5.0, 5.0), "phi": (-np.pi, np.pi), "shape": (100, 64)}
+"""Cells of 0.1, as a calorimeter has them."""
 
 
 def generate(number: int, **options: Any) -> Sample:
@@ -67,16 +70,21 @@ def main() -> None:
     pool = generate(options.pool, settings=["SoftQCD:inelastic = on"])
     clusters = [Cluster(radius=radius, pt=(20.0, None)) for radius in RADII]
     print(f"{options.events} top pairs, pool of {options.pool} inelastic events; per second of one core")
-    cells = [f"cells of {size:g}" for size in CELLS]
-    jets = [f"and R = {radius:g}" for radius in RADII]
-    print(" ".join(f"{title:>14}" for title in ("mu", "particles", "overlay/s", *jets, *cells)))
+    sizes = [f"cells of {size:g}" for size in CELLS]
+    jets = [f"and R = {radius:g}" for radius in RADII] + ["or towers, .4"]
+    towers = [Calorimeter.model_validate({"grid": TOWERS}), Cluster(particles="cells", radius=0.4, pt=(20.0, None))]
+    print(" ".join(f"{title:>14}" for title in ("mu", "particles", "overlay/s", *jets, *sizes)))
     for mu in MUS:
         overlay = Overlay(pool="soft", mu=float(mu))
         overlay.open_pools({"soft": [pool]})
         for step in clusters:
             step.apply(overlay.apply(hard[:2], 1), None)
+        towers[1].apply(towers[0].apply(hard[:2], None), None)
         events, spent = timed(overlay, hard)
-        rates = [len(hard) / time for time in (spent, *(spent + timed(step, events)[1] for step in clusters))]
+        cells, measuring = timed(towers[0], events)
+        times = [spent, *(spent + timed(step, events)[1] for step in clusters)]
+        times.append(spent + measuring + timed(towers[1], cells)[1])
+        rates = [len(hard) / time for time in times]
         particles = len(events.collection("particles")["pt"]) / len(hard)
         active = [active_cells(events, size) for size in CELLS]
         print(" ".join(f"{number:14.0f}" for number in (mu, particles, *rates, *active)))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import BinaryIO
 
 SIGNATURE = b"GCOL\x01"
 """How a global heap collection begins (HDF5 File Format Specification, III.E)."""
 
 HEADER = 16
 """Bytes before the first object of a collection, and of each object before its data."""
+
+
+BLOCK = 1 << 24
+"""Bytes that are searched at a time."""
 
 
 @lru_cache(maxsize=64)
@@ -22,18 +27,29 @@ def find_endless_heap(path: Path, size: int, modified: int) -> int | None:
         size: of the file; with ``modified``, it tells whether the file is still the one that was searched.
         modified: when the file was changed, in ns.
     """
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as view:
-        start = view.find(SIGNATURE)
-        while start >= 0:
-            end = min(start + int.from_bytes(view[start + 8 : start + 16], "little"), size)
+    with path.open("rb") as file:
+        for start in _starts(file, size):
+            file.seek(start)
+            end = min(start + int.from_bytes(file.read(HEADER)[8:], "little"), size)
             place = start + HEADER
             while place + HEADER <= end:
-                step = _step(view[place : place + HEADER])
+                file.seek(place)
+                step = _step(file.read(HEADER))
                 if not step:
                     return place
                 place += step
-            start = view.find(SIGNATURE, start + 1)
     return None
+
+
+def _starts(file: BinaryIO, size: int) -> Iterator[int]:
+    """Where collections begin, found block by block: a file of any size takes little memory."""
+    for first in range(0, size, BLOCK):
+        file.seek(first)
+        block = file.read(BLOCK + len(SIGNATURE) - 1)
+        found = block.find(SIGNATURE)
+        while found >= 0:
+            yield first + found
+            found = block.find(SIGNATURE, found + 1)
 
 
 def _step(header: bytes) -> int:
