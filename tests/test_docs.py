@@ -77,21 +77,39 @@ def test_the_schema_accepts_what_the_check_accepts() -> None:
             jsonschema.validate(content, schema)
 
 
-@pytest.mark.analyses
-def test_the_tutorial_runs(tmp_path: Path) -> None:
-    (tmp_path / "analyses").symlink_to(ROOT / "analyses")
-    environment = os.environ | {"HEPIMG_CACHE": str(tmp_path / "cache")}
-    page = ROOT / "docs" / "tutorial.md"
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """A command in a folder that has the analyses, with a cache of its own."""
+    if not (folder / "analyses").exists():
+        (folder / "analyses").symlink_to(ROOT / "analyses")
+    environment = os.environ | {"HEPIMG_CACHE": str(folder / "cache")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def hepimg(folder: Path, *arguments: str) -> None:
+    """Run the command line, which must end well."""
     program = "import sys; from hepimg.cli import main; sys.exit(main())"
-    for line in "".join(blocks(page, "console")).splitlines():
-        arguments = shlex.split(line)
-        assert arguments[0] == "hepimg"
-        command = [sys.executable, "-c", program, *arguments[1:]]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    code = "\n".join(blocks(page, "python"))
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    done = run(folder, sys.executable, "-c", program, *arguments)
     assert done.returncode == 0, done.stderr
-    assert "160x160" in done.stdout
+
+
+@pytest.mark.analyses
+@pytest.mark.parametrize("page", ["tutorial", "data"])
+def test_the_commands_of_a_page_run(page: str, tmp_path: Path) -> None:
+    for line in "".join(blocks(ROOT / "docs" / f"{page}.md", "console")).splitlines():
+        name, *arguments = shlex.split(line)
+        assert name == "hepimg"
+        hepimg(tmp_path, *arguments)
+    code = "\n".join(blocks(ROOT / "docs" / f"{page}.md", "python"))
+    done = run(tmp_path, sys.executable, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert page != "tutorial" or "160x160" in done.stdout
+    assert page != "data" or (tmp_path / "exported" / "qcd.parquet").exists()
+
+
+@pytest.mark.analyses
+@pytest.mark.parametrize(
+    "name", [path.name for path in (ROOT / "analyses").glob("*.yaml") if path.stem != "qcd_vs_top"]
+)
+def test_the_other_analyses_run_quickly(name: str, tmp_path: Path) -> None:
+    hepimg(tmp_path, "run", f"analyses/{name}", "--quick", "--out", "results")
+    assert (tmp_path / "results" / "report.html").exists()

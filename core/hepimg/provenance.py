@@ -15,7 +15,7 @@ from hepimg.store import installed_version
 
 LIBRARIES = (
     "numpy", "numba", "torch", "lightning", "awkward", "pyarrow", "fastjet", "pythia8mc", "lightgbm", "scikit-learn",
-    "hist", "mplhep", "safetensors",
+    "hist", "mplhep", "safetensors", "h5py", "uproot", "pyhepmc",
 )  # fmt: skip
 
 

@@ -100,12 +100,13 @@ def bomb(rows: int, size: int) -> Spoil:
 
     def spoil(file: h5py.File, folder: Path) -> None:
         del file["constituents"]
+        n = len(file["n"])
         chunks = {"chunks": (rows, 40, 4), "maxshape": (None, 40, 4), "compression": "gzip"}
-        stored = file.create_dataset("constituents", (50, 40, 4), "f4", **chunks)
+        stored = file.create_dataset("constituents", (n, 40, 4), "f4", **chunks)
         stored.attrs["columns"] = "pt,eta,phi,mass"
         packer = zlib.compressobj(9)
         packed = b"".join(packer.compress(bytes(2**20)) for _ in range(size >> 20)) + packer.flush()
-        for row in range(0, 50, rows):
+        for row in range(0, n, rows):
             stored.id.write_direct_chunk((row, 0, 0), packed)
 
     return spoil
