@@ -110,6 +110,9 @@ class Source(Component):
     """
 
     rows_out: ClassVar[RowKind] = "event"
+    names_events: ClassVar[bool] = False
+    """Whether ``event`` says which event of the world a row is, wherever it is read, so that it decides all random
+    numbers that belong to it; else they belong to the shard, too."""
 
     @classmethod
     def recognise(cls, path: Path) -> Mapping[str, Any] | None:
@@ -145,6 +148,10 @@ class Step(Component):
 
     def pools(self) -> Sequence[str]:
         """Pools of events (``data.pools`` of the analysis) that an event step draws from."""
+        return ()
+
+    def reads_of_pool(self, pool: str, ports: Ports) -> Sequence[Port]:
+        """What the events of a pool must have, given what the rows have."""
         return ()
 
     def open_pools(self, pools: Mapping[str, Sequence[Sample]]) -> None:

@@ -204,7 +204,7 @@ class _Check:
                 self.complain(
                     place, f"{step.name} is random for each jet; it belongs to preprocess, where jets have numbers"
                 )
-            self.pools(step, place, stored=number < len(entry.steps))
+            self.pools(step, ports, place, stored=number < len(entry.steps))
             if not self.read(step, ports, place):
                 return ports
             try:
@@ -215,13 +215,18 @@ class _Check:
             kind = step.rows_out
         return by_name([*READ, *ports.values()])
 
-    def pools(self, step: Step, place: Place, *, stored: bool) -> None:
-        """The pools that a step draws from exist; they are open while data are made."""
+    def pools(self, step: Step, ports: Ports, place: Place, *, stored: bool) -> None:
+        """The pools that a step draws from exist and hold what it needs; they are open while data are made."""
         for name in step.pools():
             if name not in self.analysis.pools:
                 self.complain(place, f"no pool {name!r} under data.pools; {did_you_mean(name, self.analysis.pools)}")
             elif not stored:
                 self.complain(place, f"{step.name} draws from a pool: put it into data.steps")
+            elif not self.problems:
+                there = sample_ports(self.analysis.pools[name])
+                for needed in step.reads_of_pool(name, ports):
+                    if message := _mismatch(needed, there):
+                        self.complain(place, f"{step.name} reads {needed.name!r} of the pool {name}: {message}")
 
     def read(self, component: Component, ports: Ports, place: Place) -> bool:
         """Whether all that a component reads is there, as it needs it."""

@@ -14,7 +14,7 @@ from hepimg.analysis import Analysis, SampleEntry
 from hepimg.checks import check_sample
 from hepimg.components import Progress, Shard, Source, Step
 from hepimg.errors import DataError, PluginError, blame
-from hepimg.orders import Order, Plan, StoredSample, make_plans, sample_key, stored_sample
+from hepimg.orders import Order, Plan, StoredSample, make_plans, stored_sample
 from hepimg.random import derive_seed
 from hepimg.sample import Sample
 from hepimg.shards import checksum, read_shard, write_shard
@@ -49,7 +49,8 @@ def _make_all(
     jobs: int,
     scheduler: str | None,
 ) -> dict[str, StoredSample]:
-    plans = make_plans(analysis, entries, cache, pools)
+    plan_of = make_plans(analysis, entries, cache, pools)
+    plans = {plan.key: plan for plan in plan_of.values()}
     with ExitStack() as locks:
         for plan in plans.values():
             locks.enter_context(plan.unit.lock())
@@ -60,11 +61,7 @@ def _make_all(
             if not plan.unit.is_finished:
                 steps = [describe(step) for step in plan.entry.steps]
                 plan.unit.finish({"source": describe(plan.entry.source), "steps": steps})
-    keys = {entry.name: sample_key(analysis, entry, pools) for entry in entries}
-    return {
-        entry.name: stored_sample(entry.name, entry.rows, keys[entry.name], plans[keys[entry.name]])
-        for entry in entries
-    }
+    return {entry.name: stored_sample(entry.name, entry.rows, plan_of[entry.name]) for entry in entries}
 
 
 def verify_data(stored: Mapping[str, StoredSample], progress: Progress) -> None:
@@ -115,11 +112,14 @@ def _rows_to_make(plans: Sequence[Plan], todo: Sequence[Order]) -> int | None:
 def _work(
     plans: Sequence[Plan], made: dict[Path, int], jobs: int, executor: Executor, told: Any, progress: Progress
 ) -> None:
-    """Hand out shards until none is wanted, moving the bar; the first failure is raised."""
+    """Hand out shards until none is wanted, moving the bar; a failure is raised."""
     flying: dict[Path, tuple[Order, Future[int]]] = {}
+    failures: dict[Path, Exception] = {}
     while True:
+        for plan in plans:
+            _raise_first(plan, made, failures)
         for order in _wanted(plans, made, jobs):
-            if order.path not in flying:
+            if order.path not in flying and order.path not in failures:
                 flying[order.path] = order, executor.submit(make_shard, order)
         if not flying:
             return
@@ -129,12 +129,24 @@ def _work(
                     made[path] = future.result()
                 except BrokenExecutor as error:
                     raise _died([order for order, _ in flying.values()][:jobs]) from error
+                except Exception as error:
+                    failures[path] = error
                 del flying[path]
         try:
             while True:
                 progress.advance(told.get(timeout=0.1 if flying else 0))
         except queue.Empty:
             continue
+
+
+def _raise_first(plan: Plan, made: Mapping[Path, int], failures: Mapping[Path, Exception]) -> None:
+    """Raise a failure, but not one of a shard that may turn out not to be needed: jobs would decide the outcome."""
+    missing = [order.path for order in plan.wanted(made, len(plan.orders))]
+    if plan.is_limited:
+        missing = missing[:1]
+    for path in missing:
+        if path in failures:
+            raise failures[path]
 
 
 def _died(at_work: Sequence[Order]) -> PluginError:
@@ -188,11 +200,11 @@ def collect(source: Source, steps: Sequence[Step], shard: Shard, where: str) -> 
     collected: list[Sample] = []
     rows = barren = 0
     complete = True
-    for number, batch in enumerate(source.batches(shard)):
+    for batch in source.batches(shard):
         sample = check_sample(batch, where)
         for k, step in enumerate(steps):
             with blame(step, where):
-                sample = step.apply(sample, derive_seed(shard.seed, k, number))
+                sample = step.apply(sample, derive_seed(shard.seed, k))
         collected.append(sample)
         rows, barren = rows + len(sample), 0 if len(sample) else barren + 1
         report_rows(len(sample) if shard.rows is None else max(0, min(len(sample), shard.rows - rows + len(sample))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ class StoredSample:
         """Rows of all shards that the analysis uses."""
         return sum(rows for _, rows in self.shards)
 
+
+Parts = Sequence[Mapping[str, Any]] | None
 
 Pools = Mapping[str, tuple[tuple[Path, int], ...]]
 """Where the events of each pool are: files, and how many rows of each."""
@@ -82,12 +85,14 @@ class Plan:
 
     Args:
         entry: the one of them that asks for the most rows.
+        key: hash of what decides their rows.
         unit: where its shards are.
         orders: all shards that there can be, in order; the rows are taken in this order.
         is_finite: whether the source has an end, so that nobody knows beforehand how many rows a shard will have.
     """
 
     entry: SampleEntry
+    key: str
     unit: Unit
     orders: tuple[Order, ...]
     is_finite: bool
@@ -108,13 +113,18 @@ class Plan:
                 missing.append(order)
             elif left is not None:
                 left -= made[order.path]
-        return missing[:window] if self.is_finite and self.entry.rows is not None else missing
+        return missing[:window] if self.is_limited else missing
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether only time tells how many shards are needed."""
+        return self.is_finite and self.entry.rows is not None
 
 
 def make_plans(
     analysis: Analysis, entries: Sequence[SampleEntry], cache: Cache, pools: Mapping[str, StoredSample]
 ) -> dict[str, Plan]:
-    """One plan for each content key.
+    """The plan of each sample by name; samples of the same options share one.
 
     Args:
         analysis: for seed and shard size.
@@ -125,30 +135,35 @@ def make_plans(
     Raises:
         DataError: a source of files finds none, or cannot read it.
     """
-    longest: dict[str, SampleEntry] = {}
+    of_key: dict[str, list[SampleEntry]] = {}
+    parts = {entry.name: entry.source.parts() for entry in entries}
     for entry in entries:
-        key = sample_key(analysis, entry, pools)
-        known = longest.get(key)
-        if known is None or (known.rows is not None and (entry.rows is None or entry.rows > known.rows)):
-            longest[key] = entry
-    return {key: _plan(analysis, entry, key, cache, pools) for key, entry in sorted(longest.items())}
+        of_key.setdefault(_sample_key(analysis, entry, parts[entry.name], pools), []).append(entry)
+    plans: dict[str, Plan] = {}
+    for key, alike in sorted(of_key.items()):
+        longest = max(alike, key=lambda entry: math.inf if entry.rows is None else entry.rows)
+        plan = _plan(analysis, longest, parts[longest.name], key, cache, pools)
+        plans |= {entry.name: plan for entry in alike}
+    return plans
 
 
-def sample_key(analysis: Analysis, entry: SampleEntry, pools: Mapping[str, StoredSample]) -> str:
+def _sample_key(analysis: Analysis, entry: SampleEntry, parts: Parts, pools: Mapping[str, StoredSample]) -> str:
     """What decides a sample's rows; not how many there are, so that a longer run goes on where a shorter one ended."""
     drawn = {name: [pools[name].key, pools[name].rows] for step in entry.steps for name in step.pools()}
     return content_key(
         source=describe(entry.source),
         steps=[describe(step) for step in entry.steps],
-        parts=entry.source.parts(),
+        parts=parts,
         seed=analysis.options.seed,
-        shard=analysis.options.data.shard,
+        shard=analysis.options.data.shard if parts is None else None,
         **({"pools": drawn} if drawn else {}),
     )
 
 
-def _plan(analysis: Analysis, entry: SampleEntry, key: str, cache: Cache, pools: Mapping[str, StoredSample]) -> Plan:
-    unit, parts = cache.unit("data", key), entry.source.parts()
+def _plan(
+    analysis: Analysis, entry: SampleEntry, parts: Parts, key: str, cache: Cache, pools: Mapping[str, StoredSample]
+) -> Plan:
+    unit = cache.unit("data", key)
     pieces: list[tuple[int | None, Mapping[str, Any]]]
     if parts is not None:
         pieces = [(entry.rows, part) for part in parts]
@@ -158,14 +173,19 @@ def _plan(analysis: Analysis, entry: SampleEntry, key: str, cache: Cache, pools:
     else:
         raise DataError("no rows asked for", where=f"sample {entry.name}", fix="Give rows: the source has no end.")
     drawn = {name: pools[name].shards for step in entry.steps for name in step.pools()}
+    # A file that was copied, or stands among others, gives the same numbers: its key is not in them.
+    seeds = [
+        derive_seed(analysis.options.seed, "events") if entry.source.names_events else derive_seed(key, k)
+        for k in range(len(pieces))
+    ]
     orders = [
-        Order(entry.name, unit.folder, Shard(k, rows, derive_seed(key, k), part), entry.source, entry.steps, drawn)
+        Order(entry.name, unit.folder, Shard(k, rows, seeds[k], part), entry.source, entry.steps, drawn)
         for k, (rows, part) in enumerate(pieces)
     ]
-    return Plan(entry, unit, tuple(orders), parts is not None)
+    return Plan(entry, key, unit, tuple(orders), parts is not None)
 
 
-def stored_sample(name: str, rows: int | None, key: str, plan: Plan) -> StoredSample:
+def stored_sample(name: str, rows: int | None, plan: Plan) -> StoredSample:
     """The first ``rows`` rows (None: all) of what a plan has made.
 
     Raises:
@@ -183,4 +203,4 @@ def stored_sample(name: str, rows: int | None, key: str, plan: Plan) -> StoredSa
         left = None if left is None else left - taken
     if not shards:
         raise DataError("no rows", where=f"sample {name}", fix="Loosen the selection of its steps or its source.")
-    return StoredSample(name, key, tuple(shards), tuple(manifests))
+    return StoredSample(name, plan.key, tuple(shards), tuple(manifests))

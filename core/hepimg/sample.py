@@ -63,6 +63,12 @@ class Ragged:
         offsets, entries = take_rows(self.offsets, rows)
         return replace(self, offsets=offsets, fields={name: values[entries] for name, values in self.fields.items()})
 
+    def where(self, keep: NDArray[np.bool_]) -> Ragged:
+        """The entries that are kept, (n_entries,), in the same rows."""
+        before = np.concatenate([[0], np.cumsum(keep)])
+        fields = {name: values[keep] for name, values in self.fields.items()}
+        return replace(self, offsets=before[self.offsets], fields=fields)
+
     def with_fields(self, units: Mapping[str, str] | None = None, /, **fields: Array) -> Ragged:
         """The same entries with further, or other, fields."""
         return replace(self, fields={**self.fields, **fields}, units={**self.units, **(units or {})})

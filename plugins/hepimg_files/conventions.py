@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -39,14 +39,32 @@ def from_eta(pt: NDArray[Any], eta: NDArray[Any], phi: NDArray[Any], mass: NDArr
     Slightly negative masses, the rounding of single precision, become 0.
     """
     pt, mass = np.asarray(pt, np.float64), np.maximum(np.asarray(mass, np.float64), 0)
-    pz = pt * np.sinh(np.asarray(eta, np.float64))
-    return {"pt": pt, "y": _rapidity(pz, np.hypot(pt, mass)), "phi": wrapped(phi), "mass": mass}
+    return {"pt": pt, "y": rapidity(pt, eta, mass), "phi": wrapped(phi), "mass": mass}
+
+
+def rapidity(pt: NDArray[Any], eta: NDArray[Any], mass: NDArray[Any]) -> Floats:
+    """Rapidity from pT, pseudorapidity and mass (pT and mass in one unit); 0 for what is at rest."""
+    pt = np.asarray(pt, np.float64)
+    return _asinh(pt * np.sinh(np.asarray(eta, np.float64)), np.hypot(pt, mass))
+
+
+def pseudorapidity(pt: NDArray[Any], y: NDArray[Any], mass: NDArray[Any]) -> Floats:
+    """Pseudorapidity from pT, rapidity and mass (pT and mass in one unit); 0 where there is no pT."""
+    pt = np.asarray(pt, np.float64)
+    return _asinh(np.hypot(pt, mass) * np.sinh(np.asarray(y, np.float64)), pt)
 
 
 def from_cartesian(
-    px: NDArray[Any], py: NDArray[Any], pz: NDArray[Any], energy: NDArray[Any], where: str = ""
+    px: NDArray[Any], py: NDArray[Any], pz: NDArray[Any], energy: NDArray[Any], place: Callable[[int], str]
 ) -> dict[str, Floats]:
     """pt, y, phi, mass of four-vectors; the mass of a space-like one within rounding is 0.
+
+    Args:
+        px: (n,), as the others, in the unit of the energy.
+        py: (n,)
+        pz: (n,)
+        energy: (n,)
+        place: says where the k-th four-vector stands in its file.
 
     Raises:
         DataError: an energy is smaller than the momentum by more than single precision explains.
@@ -57,27 +75,44 @@ def from_cartesian(
     if wrong.any():
         k = int(np.argmax(wrong))
         raise DataError(
-            f"entry {k}: E = {energy[k]:g} is smaller than |p| = {momentum[k]:g}",
-            where=where,
+            f"{place(k)}: E = {energy[k]:g} is smaller than |p| = {momentum[k]:g}",
             needed="four-vectors (E, px, py, pz) in one unit",
             fix="Are two columns exchanged?",
         )
     pt = np.hypot(px, py)
     mass = np.sqrt(np.maximum((energy - momentum) * (energy + momentum), 0))
-    return {"pt": pt, "y": _rapidity(pz, np.hypot(pt, mass)), "phi": np.arctan2(py, px), "mass": mass}
+    return {"pt": pt, "y": _asinh(pz, np.hypot(pt, mass)), "phi": np.arctan2(py, px), "mass": mass}
+
+
+def place_in(offsets: NDArray[np.int64], first: int, what: str) -> Callable[[int], str]:
+    """Says where the k-th entry of a collection stands: its row in the file, and its number in the row.
+
+    Args:
+        offsets: (n_rows + 1,) entries of each row.
+        first: number of the first row in the file.
+        what: name of the collection.
+    """
+
+    def place(k: int) -> str:
+        row = int(np.searchsorted(offsets, k, side="right")) - 1
+        return f"entry {first + row}, {what}[{k - offsets[row]}]"
+
+    return place
 
 
 def jet_columns(offsets: NDArray[np.int64], particles: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
     """pt, eta, y, phi, mass of the sum of the particles of each row; an empty row is all zeros."""
-    pt, y, phi, mass = (np.asarray(particles[name], np.float64) for name in ("pt", "y", "phi", "mass"))
-    transverse_mass = np.hypot(pt, mass)
-    terms = (pt * np.cos(phi), pt * np.sin(phi), transverse_mass * np.sinh(y), transverse_mass * np.cosh(y))
-    px, py, pz, energy = (_sums(offsets, values) for values in terms)
-    sums, total = {"pt": np.hypot(px, py), "phi": np.arctan2(py, px)}, np.sqrt(px**2 + py**2 + pz**2)
-    sums["mass"] = np.sqrt(np.maximum((energy - total) * (energy + total), 0))
-    sums["eta"] = _rapidity(pz, sums["pt"])
-    sums["y"] = _rapidity(pz, np.hypot(sums["pt"], sums["mass"]))
-    return {name: sums[name].astype(np.float32) for name in JET_UNITS}
+    from hepimg.kernels import moments
+
+    momentum = moments.four_momentum(offsets, *(particles[name] for name in PARTICLE_UNITS))
+    sums = {
+        "pt": moments.transverse_momentum(momentum),
+        "eta": moments.pseudorapidity(momentum),
+        "y": moments.rapidity(momentum),
+        "phi": moments.azimuth(momentum),
+        "mass": moments.invariant_mass(momentum),
+    }
+    return {name: values.astype(np.float32) for name, values in sums.items()}
 
 
 def wrapped(phi: NDArray[Any]) -> Floats:
@@ -112,13 +147,7 @@ def check_units(sample: Sample, rows_are_jets: bool, where: str) -> None:
         )
 
 
-def _rapidity(pz: Floats, transverse_mass: Floats) -> Floats:
-    """asinh(pz / mT); 0 for a particle at rest."""
-    safe = np.where(transverse_mass > 0, transverse_mass, 1.0)
-    return np.asarray(np.where(transverse_mass > 0, np.arcsinh(pz / safe), 0.0))
-
-
-def _sums(offsets: NDArray[np.int64], values: Floats) -> Floats:
-    """(n_rows,) sum of the entries of each row."""
-    row = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    return np.asarray(np.bincount(row, weights=values, minlength=len(offsets) - 1))
+def _asinh(longitudinal: Floats, transverse: Floats) -> Floats:
+    """asinh(pz / mT) is the rapidity, asinh(pz / pT) the pseudorapidity; 0 where nothing is transverse."""
+    safe = np.where(transverse > 0, transverse, 1.0)
+    return np.asarray(np.where(transverse > 0, np.arcsinh(longitudinal / safe), 0.0))

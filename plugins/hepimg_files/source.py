@@ -25,6 +25,7 @@ Range = tuple[float | None, float | None]
 class FileSource(Source):
     """Rows of files, chunk by chunk; a layout writes ``count``, ``read``, ``writes``, ``looks_alike``."""
 
+    names_events: ClassVar[bool] = True
     batch: ClassVar[int] = 2000
     """Rows that go through the event steps together."""
 
@@ -42,7 +43,7 @@ class FileSource(Source):
         "{is_signal: 1, pt: [500, null]}",
     )
 
-    _counts: dict[Path, int] = PrivateAttr(default_factory=dict)
+    _counts: dict[tuple[Path, int, int], int] = PrivateAttr(default_factory=dict)
 
     @field_validator("files")
     @classmethod
@@ -69,8 +70,15 @@ class FileSource(Source):
         raise NotImplementedError
 
     def read(self, path: Path, first: int, last: int) -> Sample:
-        """The rows of the entries ``first:last``; the column ``event`` holds the number of the entry in the file."""
+        """The rows of the entries ``first:last``; the column ``event`` numbers the events of the file.
+
+        That is the number of the entry where the file does not say it otherwise.
+        """
         raise NotImplementedError
+
+    def keeps_events(self, path: Path) -> bool:
+        """Whether the file says already which event of all a row is, since hepimg wrote it."""
+        return False
 
     def paths(self) -> list[Path]:
         """The files, sorted within each pattern.
@@ -91,7 +99,10 @@ class FileSource(Source):
             if folders:
                 raise DataError(f"{folders[0]} is a folder", where=f"source {self.name}", needed="files, such as DIR/*")
             found += matches
-        return list(dict.fromkeys(found))
+        once: dict[Path, Path] = {}
+        for path in found:
+            once.setdefault(path.resolve(), path)
+        return list(once.values())
 
     def first_file(self) -> Path:
         """The file that tells what the others look like."""
@@ -101,14 +112,15 @@ class FileSource(Source):
         """Chunks of all files, in order; a file that was changed is another one."""
         parts: list[Mapping[str, Any]] = []
         for path in self.paths():
-            if path not in self._counts:
+            stamp = _stamp(path)
+            if (path, *stamp) not in self._counts:
                 with reading(path):
-                    self._counts[path] = self.count(path)
-            status = path.stat()
-            file = {"file": str(path.resolve()), "bytes": status.st_size, "modified": status.st_mtime_ns}
+                    self._counts[path, *stamp] = self.count(path)
+            entries = self._counts[path, *stamp]
+            file = {"file": str(path.resolve()), "bytes": stamp[0], "modified": stamp[1]}
             parts += [
-                {**file, "first": first, "last": min(first + self.chunk, self._counts[path])}
-                for first in range(0, self._counts[path], self.chunk)
+                {**file, "first": first, "last": min(first + self.chunk, entries)}
+                for first in range(0, entries, self.chunk)
             ]
         if not parts:
             raise DataError(
@@ -123,14 +135,21 @@ class FileSource(Source):
             DataError: the file is damaged, or its numbers are wrong.
         """
         from hepimg.checks import check_sample
+        from hepimg_files.identity import event_numbers
 
         path, first, last = Path(shard.part["file"]), int(shard.part["first"]), int(shard.part["last"])
+        with reading(path):
+            if _stamp(path) != (shard.part["bytes"], shard.part["modified"]):
+                raise DataError("changed while it was read", where=str(path), fix="Run again when nobody writes it.")
+            keeps_events = self.keeps_events(path)
         with reading(path), np.errstate(all="ignore"):  # absurd numbers overflow; the checks below name them
             sample = self.read(path, first, last)
         check_sample(sample, str(path))
         check_units(sample, self.rows_out == "jet", str(path))
-        number = (shard.index << 32) + (sample.column("event") - first)
-        sample = sample.with_columns(event=number)[self._selected(sample, path)]
+        keep = self._selected(sample, path)
+        if not keeps_events:
+            sample = sample.with_columns(event=event_numbers(path, sample.column("event")))
+        sample = sample[keep]
         for start in range(0, max(len(sample), 1), self.batch):
             yield sample[start : start + self.batch]
 
@@ -142,6 +161,11 @@ class FileSource(Source):
                 values = sample.column(name)
             except DataError as error:
                 raise replace_where(error, f"{path}, select") from error
+            if values.ndim > 1:
+                shape = ", ".join(map(str, values.shape[1:]))
+                raise DataError(
+                    f"{name} holds ({shape}) numbers for each row", where=f"{path}, select", needed="one number"
+                )
             if isinstance(wanted, tuple):
                 low, high = wanted
                 keep &= (values >= (-np.inf if low is None else low)) & (values < (np.inf if high is None else high))
@@ -167,8 +191,11 @@ def reading(path: Path) -> Iterator[None]:
         raise _missing(path, str(path)) from error
     except PermissionError as error:
         raise DataError("cannot be read: permission denied", where=str(path)) from error
-    except ImportError:
-        raise
+    except ImportError as error:
+        missing = error.name or str(error)
+        raise DataError(
+            f"needs {missing}, which is not installed", where=str(path), fix=f"pip install {missing}"
+        ) from error
     except MemoryError as error:
         raise DataError(
             "claims more entries than memory holds", where=str(path), needed="an undamaged file, or a smaller chunk"
@@ -181,6 +208,12 @@ def reading(path: Path) -> Iterator[None]:
             needed="a complete file",
             fix="Copy it anew, or look at it with hepimg show.",
         ) from error
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of the last change."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def replace_where(error: DataError, where: str) -> DataError:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from hepimg.components import Column, Field, Port, Ports, Step
+from hepimg_jets.columns import KINEMATICS, given, prefixed, require_new
 
 if TYPE_CHECKING:
     from hepimg.sample import Sample
-
-UNITS = {"pt": "GeV", "eta": "", "y": "", "phi": "rad", "mass": "GeV"}
 
 
 class AreaSubtraction(Step):
@@ -28,17 +27,31 @@ class AreaSubtraction(Step):
 
     name: ClassVar[str] = "area_subtraction"
 
-    radius: float = Field(0.8, gt=0, le=2, description="radius of the jets, as in cluster")
-    into: str = Field("subtracted", description="what the columns of the corrected jets start with")
+    radius: float = Field(
+        0.8,
+        gt=0,
+        le=2,
+        description="radius that the jets were clustered with: jets do not know it, so a wrong one "
+        "is not noticed; cluster with radius: 0.4 needs 0.4 here too",
+    )
+    into: str = Field(
+        "subtracted", description="what the columns of the corrected jets start with; none of them may be there already"
+    )
 
     def reads(self) -> Sequence[Port]:
         """The jet, and the density of its event."""
-        columns = {**UNITS, "rho": "GeV", "rho_m": "GeV"}
+        columns = {**KINEMATICS, "rho": "GeV", "rho_m": "GeV"}
         return tuple(Column(name, unit) for name, unit in columns.items() if name != "eta")
 
     def writes(self, ports: Ports) -> Sequence[Port]:
-        """The corrected jet."""
-        return tuple(Column(f"{self.into}_{name}", unit) for name, unit in UNITS.items())
+        """The corrected jet.
+
+        Raises:
+            ValueError: one of its columns is there already.
+        """
+        units = prefixed(self.into, KINEMATICS)
+        require_new(units, ports, self.into)
+        return tuple(Column(name, unit) for name, unit in units.items())
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:
         """The jets with their corrected momenta."""
@@ -53,8 +66,7 @@ class AreaSubtraction(Step):
         slope = np.divide(np.hypot(left_pt, left_mass), left_pt, out=np.ones(len(pt)), where=left_pt > 0)
         columns = {"pt": left_pt, "eta": np.arcsinh(slope * np.sinh(y)), "y": y, "phi": phi, "mass": left_mass}
         named = {f"{self.into}_{name}": values.astype(np.float32) for name, values in columns.items()}
-        units = {f"{self.into}_{name}": unit for name, unit in UNITS.items() if unit}
-        return sample.with_columns(units, **named)
+        return sample.with_columns(given(prefixed(self.into, KINEMATICS)), **named)
 
 
 def circle(radius: float) -> tuple[float, float]:

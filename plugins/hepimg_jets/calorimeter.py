@@ -12,6 +12,7 @@ from pydantic import model_validator
 from hepimg.components import Collection, Field, Options, Port, Ports, RowKind, Step
 from hepimg.random import entries_of, normal
 from hepimg_jets.cells import DETECTOR, GRID_HELP, DetectorGrid, fill
+from hepimg_jets.columns import given, require_new
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
@@ -37,7 +38,12 @@ class Layer(Options):
     significance: float = Field(
         0.0, ge=0, description="least energy of a cell after smearing, in units of its sigma(E); less is left out"
     )
-    merge: int = Field(1, ge=1, description="cells of the grid, along each axis, that this layer reads out as one")
+    merge: int = Field(
+        1,
+        ge=1,
+        description="cells of the grid, along each axis, that this layer reads out as one, at its centre; an even number "
+        "puts that on corners of the cells of pairs, if its grid is the same, and pairs refuses them",
+    )
 
     @property
     def smears(self) -> bool:
@@ -97,7 +103,12 @@ class Calorimeter(Step):
         return (Collection(self.particles, {"pt": "GeV", "y": "", "phi": "rad", **kinds}),)
 
     def writes(self, ports: Ports) -> Sequence[Port]:
-        """The cells."""
+        """The cells.
+
+        Raises:
+            ValueError: another collection of the name ``into`` is there already.
+        """
+        require_new({self.into} - {self.particles}, ports, self.into)
         return (Collection(self.into, UNITS if self.hadronic is None else UNITS | {"layer": ""}),)
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:
@@ -121,8 +132,7 @@ class Calorimeter(Step):
         order = np.argsort(row, kind="stable")  # the layers of one event together
         fields = {name: np.concatenate([fields[name] for _, fields in hits])[order] for name in hits[0][1]}
         offsets = offsets_of(np.bincount(row, minlength=len(sample)))
-        units = {name: unit for name, unit in UNITS.items() if unit}
-        return sample.with_collection(self.into, Ragged(offsets, fields, units))
+        return sample.with_collection(self.into, Ragged(offsets, fields, given(UNITS)))
 
     def _reached(self, particles: Ragged) -> Sequence[NDArray[np.bool_]]:
         """For each layer (n_particles,): which particles it stops."""

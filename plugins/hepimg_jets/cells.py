@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
-from hepimg.components import Grid
+from hepimg.components import Axis, Grid
 
 if TYPE_CHECKING:
     from hepimg.kernels.place import Images
+    from hepimg.sample import Ragged
 
 DETECTOR = Grid.model_validate({"eta": (-3.0, 3.0), "phi": (-math.pi, math.pi), "shape": (480, 512)})
 """0.0125 in pseudorapidity by 2 pi / 512 = 0.01227 in azimuth: 0.0125 does not divide the circle.
@@ -56,3 +57,21 @@ def fill(offsets: NDArray[np.int64], eta: NDArray[Any], phi: NDArray[Any], conte
     rows = Axis(grid.rows.all_edges, grid.rows.is_regular)
     columns = Axis(grid.columns.all_edges, grid.columns.is_regular, 2 * math.pi)
     return pixelate(offsets, eta, phi, content[:, np.newaxis], rows, columns)
+
+
+def on_corners(particles: Ragged, grid: Grid) -> NDArray[np.bool_]:
+    """(n_entries,) which lie, within single precision, on a corner of the cells of an evenly spaced grid.
+
+    Rounding decides into which of four cells they fall.  Particles hardly ever lie there (one in ten million for cells
+    of 0.0125), centres of coarser cells do: those of 2 x 2 cells, 4 x 4 ...  Entries without transverse momentum, such
+    as padding, do not count.
+    """
+
+    def on_edges(values: NDArray[Any], axis: Axis) -> NDArray[np.bool_]:
+        width = (axis.edges[-1] - axis.edges[0]) / axis.size
+        place = (values.astype(np.float64) - axis.edges[0]) / width
+        rounding = np.spacing(np.float32(max(map(abs, axis.edges)))) / width
+        return np.asarray((np.abs(place - np.round(place)) <= rounding) & (place > 0.5) & (place < axis.size - 0.5))
+
+    cornered = on_edges(particles["y"], grid.rows) & on_edges(particles["phi"], grid.columns)
+    return cornered & (particles["pt"] > 0)

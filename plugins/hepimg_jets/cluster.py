@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from hepimg.components import Collection, Column, Field, Port, Ports, RowKind, Step
+from hepimg_jets.columns import KINEMATICS, given
 from hepimg_jets.finding import Algorithm, Jets, find_jets, momenta
 from hepimg_jets.matching import Match, nearest_partons, truth_columns
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
 
-UNITS = {"pt": "GeV", "eta": "", "y": "", "phi": "rad", "mass": "GeV"}
 TRUTH_UNITS = {"truth_pdg_id": "", "truth_dr": "", "truth_pt": "GeV"}
 
 
@@ -67,7 +67,7 @@ class Cluster(Step):
         particles = ports[self.particles]
         if not isinstance(particles, Collection):
             raise ValueError(f"{self.particles} is no collection")
-        units = {"jet": ""} | UNITS | ({} if self.match is None else TRUTH_UNITS)
+        units = {"jet": ""} | KINEMATICS | ({} if self.match is None else TRUTH_UNITS)
         of_event = [port for port in ports.values() if isinstance(port, Column) and port.name not in units]
         columns = [Column(name, unit) for name, unit in units.items()]
         return (*of_event, *columns, Collection("constituents", dict(particles.fields)))
@@ -145,6 +145,6 @@ def _rows_of(
     event = jets.event[keep]
     columns = {name: values[event] for name, values in sample.columns.items()}
     columns["jet"] = rank[keep].astype(np.int32)
-    columns |= {name: getattr(jets, name)[keep].astype(np.float32) for name in UNITS} | dict(truth)
-    own = {name: unit for name, unit in (UNITS | TRUTH_UNITS).items() if unit and name in {*UNITS, *truth}}
+    columns |= {name: getattr(jets, name)[keep].astype(np.float32) for name in KINEMATICS} | dict(truth)
+    own = given(KINEMATICS | (TRUTH_UNITS if truth else {}))
     return Sample(columns, {"constituents": constituents}, units={**sample.units, **own})

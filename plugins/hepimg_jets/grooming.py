@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import Collection, Column, Field, Port, Ports, Step
+from hepimg_jets.columns import KINEMATICS, given, prefixed, require_new
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
-
-UNITS = {"pt": "GeV", "eta": "", "y": "", "phi": "rad", "mass": "GeV"}
 
 
 class Groom(Step):
@@ -40,32 +39,30 @@ class Groom(Step):
         return (Collection(self.collection, {"pt": "GeV", "y": "", "phi": "rad"}),)
 
     def writes(self, ports: Ports) -> Sequence[Port]:
-        """The constituents that are left, their sum, and what is known of the grooming."""
+        """The constituents that are left, their sum, and what is known of the grooming.
+
+        Raises:
+            ValueError: a column, or another collection than the one it grooms, is there already.
+        """
         port = ports.get(self.collection)
         if not isinstance(port, Collection):
             raise ValueError(f"{self.collection} is no collection")
-        columns = [Column(name, unit) for name, unit in self._units().items()]
+        units = self._units()
+        require_new([*units, *({self.into} - {self.collection})], ports, self.into)
+        columns = [Column(name, unit) for name, unit in units.items()]
         return (Collection(self.into, dict(port.fields)), *columns)
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:
         """The groomed jets beside the ungroomed ones."""
         particles = sample.collection(self.collection)
         keep, facts = self.groom(particles)
-        left = selected(particles, keep)
+        left = particles.where(keep)
         columns = {**_sums(left), **facts}
         named = {f"{self.into}_{name}": values.astype(np.float32) for name, values in columns.items()}
-        return sample.with_collection(self.into, left).with_columns(_given(self._units()), **named)
+        return sample.with_collection(self.into, left).with_columns(given(self._units()), **named)
 
     def _units(self) -> dict[str, str]:
-        return {f"{self.into}_{name}": unit for name, unit in {**UNITS, **self.facts()}.items()}
-
-
-def selected(particles: Ragged, keep: NDArray[np.bool_]) -> Ragged:
-    """The same rows with some of their entries."""
-    from dataclasses import replace
-
-    offsets = np.concatenate([[0], np.cumsum(keep)])[particles.offsets]
-    return replace(particles, offsets=offsets, fields={name: values[keep] for name, values in particles.fields.items()})
+        return prefixed(self.into, {**KINEMATICS, **self.facts()})
 
 
 def _sums(particles: Ragged) -> dict[str, NDArray[np.float64]]:
@@ -80,7 +77,3 @@ def _sums(particles: Ragged) -> dict[str, NDArray[np.float64]]:
         "phi": moments.azimuth(total),
         "mass": moments.invariant_mass(total),
     }
-
-
-def _given(units: Mapping[str, str]) -> dict[str, str]:
-    return {name: unit for name, unit in units.items() if unit}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import Collection, Field, Options, Port, Ports, RowKind, Step
-from hepimg_jets.grooming import selected
+from hepimg_jets.columns import require_new
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
@@ -57,11 +57,17 @@ class Mitigation(Step):
         return (Collection(self.particles, fields),)
 
     def writes(self, ports: Ports) -> Sequence[Port]:
-        """The particles that are left, with all fields."""
+        """The particles that are left, with all fields.
+
+        Raises:
+            ValueError: another collection of the name ``into`` is there already.
+        """
         port = ports.get(self.particles)
         if not isinstance(port, Collection):
             raise ValueError(f"{self.particles} is no collection")
-        return (Collection(self.into or self.particles, dict(port.fields)),)
+        into = self.into or self.particles
+        require_new({into} - {self.particles}, ports, into)
+        return (Collection(into, dict(port.fields)),)
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:
         """The cleaned events.
@@ -77,7 +83,7 @@ class Mitigation(Step):
         names = [name for name in ("pt", "mass") if name in particles]
         scale = {"pt": weights, "mass": mass_weights}
         scaled = {name: (particles[name] * scale[name]).astype(particles[name].dtype) for name in names}
-        left = selected(particles.with_fields(**scaled), scaled["pt"] > 0)
+        left = particles.with_fields(**scaled).where(scaled["pt"] > 0)
         return sample.with_collection(self.into or self.particles, left)
 
     def weights(self, particles: Ragged) -> tuple[Floats, Floats]:
@@ -93,5 +99,5 @@ class Mitigation(Step):
         known = self.tracks.known(particles)
         weights = np.where(known & (particles["vertex"] == HARD_VERTEX), 1.0, 0.0)
         mass_weights = weights.copy()
-        weights[~known], mass_weights[~known] = method(selected(particles, ~known))
+        weights[~known], mass_weights[~known] = method(particles.where(~known))
         return weights, mass_weights

@@ -71,6 +71,11 @@ class Overlay(Step):
         """The pool of minimum-bias events."""
         return (self.pool,)
 
+    def reads_of_pool(self, pool: str, ports: Ports) -> Sequence[Port]:
+        """All fields of the particles."""
+        particles = ports.get(self.particles)
+        return (particles,) if isinstance(particles, Collection) else ()
+
     def open_pools(self, pools: Mapping[str, Sequence[Sample]]) -> None:
         """Take hold of the pool's particles, which stay on disk.
 

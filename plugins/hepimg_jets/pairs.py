@@ -13,18 +13,22 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from hepimg.components import Collection, Column, Field, Port, Ports, RowKind, Step
-from hepimg_jets.cells import DETECTOR, GRID_HELP, DetectorGrid, fill
+from hepimg.errors import DataError
+from hepimg_jets.cells import DETECTOR, GRID_HELP, DetectorGrid, fill, on_corners
+from hepimg_jets.columns import KINEMATICS, given, prefixed
 from hepimg_jets.finding import Algorithm
 from hepimg_jets.levels import Level, find_level, nearest
 
 if TYPE_CHECKING:
     from hepimg.sample import Sample
 
-KINEMATICS = {"pt": "GeV", "eta": "", "y": "", "phi": "rad", "mass": "GeV"}
 FRAME = {"frame_eta": "", "frame_phi": "rad"}
 CELLS = {"pt": "GeV", "y": "", "phi": "rad", "mass": "GeV"}
 
 Numbers = NDArray[np.int64]
+
+MAX_CORNERED = 3
+"""Particles on corners of cells that chance may put there, in a batch; centres of merged cells all lie there."""
 
 
 class Pairs(Step):
@@ -48,7 +52,9 @@ class Pairs(Step):
     rows_in: ClassVar[RowKind] = "event"
     rows_out: ClassVar[RowKind] = "jet"
 
-    particles: str = Field("cells", description="collection with pt, y (of a cell: eta) and phi: cells, or particles")
+    particles: str = Field(
+        "cells", description="collection with pt, y (of a cell: eta) and phi: cells of this grid, or particles"
+    )
     grid: DetectorGrid = Field(DETECTOR, description=GRID_HELP + "; evenly spaced")
     factors: tuple[int, ...] = Field(
         (2, 4, 8, 16),
@@ -92,21 +98,34 @@ class Pairs(Step):
         return [*of_event, *(Column(name, unit) for name, unit in units.items()), *collections]
 
     def _units(self) -> dict[str, str]:
-        coarse = {f"{_name(f)}_{key}": unit for f in self.factors for key, unit in (KINEMATICS | {"dr": ""}).items()}
-        return KINEMATICS | FRAME | coarse
+        units = KINEMATICS | FRAME
+        for factor in self.factors:
+            units |= prefixed(_name(factor), KINEMATICS | {"dr": ""})
+        return units
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:
         """The jets of all events.
 
         Raises:
-            DataError: a particle is not finite, or absurd.
+            DataError: a particle is not finite, or absurd; or they are cells with centres on corners of the grid.
         """
         from hepimg.checks import check_sample
 
         check_sample(sample.select([self.particles]), "pairs")  # FastJet takes the interpreter down at a NaN
+        self._require_inside_cells(sample)
         levels = self._find(sample)
         chosen, rank, distances = self._match(levels)
         return self._rows(sample, levels, chosen, rank, distances)
+
+    def _require_inside_cells(self, sample: Sample) -> None:
+        cornered = int(on_corners(sample.collection(self.particles), self.grid).sum())
+        if cornered > MAX_CORNERED:
+            raise DataError(
+                f"{cornered} of {self.particles} lie on corners of the grid, so that rounding would choose their cells",
+                where="step pairs",
+                needed="cells of this grid, or particles",
+                fix="In calorimeter, use the same grid and an odd merge (1: no merging).",
+            )
 
     def _find(self, sample: Sample) -> dict[int, Level]:
         """Cells and jets of all events at each resolution; factor 1 is the full one."""
@@ -162,8 +181,7 @@ class Pairs(Step):
         found |= {f"{_name(factor)}_dr": distance for factor, distance in distances.items()}
         columns |= {name: found[name].astype(np.float32) for name in self._units()}
         collections = {_name(factor): level.constituents(chosen[factor], *corner) for factor, level in levels.items()}
-        own = {name: unit for name, unit in self._units().items() if unit}
-        return Sample(columns, collections, units={**sample.units, **own})
+        return Sample(columns, collections, units={**sample.units, **given(self._units())})
 
 
 def _name(factor: int) -> str:

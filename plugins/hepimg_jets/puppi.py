@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from hepimg.components import Field
-from hepimg_jets.grooming import selected
 from hepimg_jets.mitigation import HARD_VERTEX, Floats, Mitigation, Tracks
 
 if TYPE_CHECKING:
@@ -27,8 +26,9 @@ class Puppi(Mitigation):
     ``alpha_i = log sum_j (pT_j / dR_ij)^exponent``: in the tracker over the tracks j of vertex 0, beyond it over all
     particles.  Median and left-sided RMS of the same alpha for the pileup tracks of the event (those that have
     neighbours) turn it into ``chi = (alpha - median) / RMS``; the weight is the probability of a chi squared below
-    chi^2, and 0 below the median.  An event without pileup tracks stays as it is.  Beyond the tracker the median and
-    RMS are those of the pileup tracks too: no correction for the rapidity is made.
+    chi^2, and 0 below the median.  Where no pileup track has a neighbour, their median is minus infinity: particles
+    with a neighbour weigh 1, those without, as pileup is there, 0.  An event without pileup tracks stays as it is.
+    Beyond the tracker the median and RMS are those of the pileup tracks too: no correction for the rapidity is made.
     """
 
     name: ClassVar[str] = "puppi"
@@ -76,8 +76,9 @@ class Puppi(Mitigation):
         starts = np.concatenate([[0], np.cumsum(pileup)])[particles.offsets]
         centre, width = _median_and_left_rms([reference[a:b] for a, b in pairwise(starts)])
         row = _rows(particles)[judged]
-        rise = self._alpha(particles, judged, sources) - centre[row]
+        alpha = self._alpha(particles, judged, sources)
         with np.errstate(divide="ignore", invalid="ignore"):
+            rise = alpha - centre[row]  # NaN, not above 0, where both are minus infinity
             deviation = np.where(rise > 0, rise / width[row], 0.0)
         return np.where(np.isnan(centre[row]), 1.0, chi_squared_weights(deviation))
 
@@ -85,7 +86,7 @@ class Puppi(Mitigation):
         """(n_targets,) minus infinity for a particle without neighbours."""
         from hepimg.kernels.puppi import neighbour_sums
 
-        around, near = selected(particles, targets), selected(particles, sources)
+        around, near = particles.where(targets), particles.where(sources)
         sums = neighbour_sums(
             (around.offsets, around["y"], around["phi"]),
             (near.offsets, near["y"], near["phi"], near["pt"]),
@@ -103,10 +104,14 @@ def _rows(particles: Ragged) -> NDArray[np.int64]:
 
 
 def _median_and_left_rms(alphas: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """(n_events,) median of the finite values, and root mean square of what lies below it; NaN where there are none."""
-    centre, width = np.full(len(alphas), np.nan), np.zeros(len(alphas))
+    """(n_events,) median of the finite values, and root mean square of what lies below it.
+
+    The median is minus infinity where no value is finite, NaN where there are no values.
+    """
+    centre, width = np.zeros(len(alphas)), np.zeros(len(alphas))
     for event, values in enumerate(alphas):
         finite = values[np.isfinite(values)]
+        centre[event] = -np.inf if len(values) else np.nan
         if len(finite):
             centre[event] = np.median(finite)
             below = finite[finite < centre[event]] - centre[event]

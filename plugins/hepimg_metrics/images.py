@@ -13,6 +13,7 @@ from hepimg.components import Estimate, Evaluation, Figure, Image, Metric
 from hepimg.errors import DataError, did_you_mean
 from hepimg.images import SparseImages
 from hepimg.sample import Sample
+from hepimg_metrics.rows import rows_of_classes
 
 Floats = NDArray[np.float64]
 
@@ -32,10 +33,7 @@ class Images(Metric):
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers ``<image>.active@<class>``; figures of means, differences and examples."""
-        rows = {name: np.flatnonzero(test.is_from(name)) for name in test.classes}
-        rows = {name: chosen for name, chosen in rows.items() if len(chosen)}
-        if not rows:
-            raise DataError("no test rows", where="metric images", fix="Raise data.rows.")
+        rows = rows_of_classes(test, self.name)
         images = {name: test.image(self.image)[chosen] for name, chosen in rows.items()}
         weights = {name: test.column("weight")[chosen].astype(np.float64) for name, chosen in rows.items()}
         channel = self._channel(test.image(self.image))

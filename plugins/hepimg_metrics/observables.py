@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hepimg.components import Collection, Column, Estimate, Evaluation, Figure, Metric, Port
-from hepimg.errors import DataError
+from hepimg.components import Column, Estimate, Evaluation, Figure, Metric, Port
 from hepimg.observables import ObservableName, compute, parse
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import resamples
+from hepimg_metrics.rows import particles_for, rows_of_classes
 
 Floats = NDArray[np.float64]
 
@@ -38,21 +38,12 @@ class Observables(Metric):
     def reads(self) -> Sequence[Port]:
         """The constituents, and the columns."""
         columns = [Column(name) for name in self.columns]
-        if not self.names:
-            return columns
-        charge = {"charge": "e"} if self._needs_charge() else {}
-        return [Collection(self.of, {"pt": "GeV", "phi": "rad", **charge}), *columns]
-
-    def _needs_charge(self) -> bool:
-        return any(name.startswith("jet_charge") for name in self.names)
+        return [particles_for(self.names, self.of), *columns] if self.names else columns
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers ``<observable>.mean@<class>`` and ``mass.peak@<class>``; a figure of each observable."""
-        present = [k for k in range(len(test.classes)) if np.any(test.column("sample") == k)]
-        if not present:
-            raise DataError("no test rows", where="metric observables", fix="Raise data.rows.")
+        classes = rows_of_classes(test, self.name)
         values = self._values(test)
-        classes = {test.classes[k]: np.asarray(test.column("sample") == k) for k in present}
         weight = test.column("weight").astype(np.float64)
         numbers: dict[str, Estimate] = {}
         draws = list(resamples(test.column("sample"), test.column("event"), self.replicas, seed))

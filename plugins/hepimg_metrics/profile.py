@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from hepimg.components import Collection, Column, Estimate, Evaluation, Figure, Image, Metric, Port
-from hepimg.errors import DataError
+from hepimg.components import Column, Estimate, Evaluation, Figure, Image, Metric, Port
 from hepimg.observables import ObservableName, compute, parse
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import resamples
+from hepimg_metrics.rows import particles_for, rows_of_classes
 
 Floats = NDArray[np.float64]
 
@@ -38,15 +38,12 @@ class Profile(Metric):
 
     def reads(self) -> Sequence[Port]:
         """The column, the collections, the images."""
-        charge = {"charge": "e"} if any(name.startswith("jet_charge") for name in self.names) else {}
-        collections = [Collection(name, {"pt": "GeV", "phi": "rad", **charge}) for name in self.collections]
+        collections = [particles_for(self.names, name) for name in self.collections]
         return [Column(self.against), *collections, *(Image(name) for name in self.images)]
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers ``<collection or image>.<observable>.slope@<class>``; a figure of each observable."""
-        classes = {name: test.is_from(name) for name in test.classes if np.any(test.is_from(name))}
-        if not classes:
-            raise DataError("no test rows", where="metric profile", fix="Raise data.rows.")
+        classes = rows_of_classes(test, self.name)
         particles = {name: test.collection(name).particles() for name in self.collections}
         particles |= {name: test.image(name).particles() for name in self.images}
         values = {name: compute(self.names, of) for name, of in particles.items()}
@@ -78,7 +75,7 @@ class Profile(Metric):
         from hepimg import figures
         from hepimg.figures.draw import with_unit
 
-        edges = np.linspace(x.min(), x.max() or 1.0, self.bins + 1)
+        edges = _edges(x, self.bins)
         which = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, self.bins - 1)
         data: dict[str, NDArray[np.generic]] = {"edges": edges}
         with figures.style():
@@ -93,6 +90,12 @@ class Profile(Metric):
             axes.legend()
         caption = f"{parse(name).description}: mean in bins of {self.against}; errors are statistical."
         return Figure(f"profile-{figures.file_name(name)}", f"{name} against {self.against}", caption, drawing, data)
+
+
+def _edges(x: Floats, bins: int) -> Floats:
+    """(bins + 1,) evenly spaced over the range of the values; a range of 1 where they are all the same."""
+    low, high = float(x.min()), float(x.max())
+    return np.linspace(low, high if high > low else low + 1.0, bins + 1)
 
 
 def _means(y: Floats, which: NDArray[np.int64], every: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from hepimg.components import Collection, Estimate, Evaluation, Figure, Metric
-from hepimg.errors import DataError
 from hepimg.observables import ObservableName, compute, parse
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import resamples
+from hepimg_metrics.rows import particles_for, rows_of_classes
 
 Floats = NDArray[np.float64]
 
@@ -43,14 +43,11 @@ class Resolution(Metric):
 
     def reads(self) -> Sequence[Collection]:
         """All the collections."""
-        charge = {"charge": "e"} if any(name.startswith("jet_charge") for name in self.names) else {}
-        return [Collection(name, {"pt": "GeV", "phi": "rad", **charge}) for name in self.collections]
+        return [particles_for(self.names, name) for name in self.collections]
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers ``<collection>.<observable>.mean@<class>`` and ``.shift``, the mean difference from the first."""
-        classes = {name: test.is_from(name) for name in test.classes if np.any(test.is_from(name))}
-        if not classes:
-            raise DataError("no test rows", where="metric resolution", fix="Raise data.rows.")
+        classes = rows_of_classes(test, self.name)
         values = {name: compute(self.names, test.collection(name).particles()) for name in self.collections}
         weight = test.column("weight").astype(np.float64)
         draws = np.array(list(resamples(test.column("sample"), test.column("event"), self.replicas, seed)))

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from hepimg.components import Collection, Estimate, Evaluation, Figure, Metric
-from hepimg.errors import DataError
 from hepimg.sample import Ragged, Sample
 from hepimg_metrics.bootstrap import resamples
+from hepimg_metrics.rows import rows_of_classes
 
 Floats = NDArray[np.float64]
 
@@ -43,9 +43,7 @@ class Scatter(Metric):
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Per collection and class: ``<name>.<field>_beyond``, ``_difference`` and its root mean square ``_width``."""
-        classes = {name: test.is_from(name) for name in test.classes if np.any(test.is_from(name))}
-        if not classes:
-            raise DataError("no test rows", where="metric scatter", fix="Raise data.rows.")
+        classes = rows_of_classes(test, self.name)
         sums = {name: sums_of(test.collection(name), self.field) for name in (self.of, *self.against)}
         unit = test.collection(self.of).units.get(self.field, "")
         weight = test.column("weight").astype(np.float64)
@@ -100,11 +98,12 @@ def fraction(chosen: NDArray[np.bool_], weights: Floats) -> Estimate:
     """The weighted fraction of rows that are chosen, and its binomial error.
 
     The error is the standard deviation of the posterior for a flat prior (T. Ullrich, Z. Xu, physics/0701199),
-    which is positive where none or all are chosen; n is there the effective number (sum w)^2 / sum w^2.
+    which is positive where none or all are chosen; n is there the effective number (sum w)^2 / sum w^2.  With negative
+    weights the fraction can lie outside [0, 1], as an unbiased estimate must; its error is then that of 0 or 1.
     """
     share = float(weights[chosen].sum() / weights.sum())
     n = float(weights.sum() ** 2 / np.sum(weights**2))
-    k = share * n
+    k = min(max(share, 0.0), 1.0) * n
     variance = (k + 1) * (k + 2) / ((n + 2) * (n + 3)) - ((k + 1) / (n + 2)) ** 2
     return Estimate(share, float(np.sqrt(variance)), len(chosen))
 

@@ -44,9 +44,9 @@ EXTERNAL: Mapping[str, str] = {"delphes": "files/delphes.root", "delphes_jets": 
 """Layouts that cannot be written here: the file of the external test data."""
 
 
-def toy_events() -> Sample:
+def toy_events(seed: int = 1) -> Sample:
     """Events of some particles."""
-    jets = toy_jets(ROWS)
+    jets = toy_jets(ROWS, seed=seed)
     columns = {name: jets.column(name) for name in ("event", "weight")}
     return Sample(columns, {"particles": jets.collection("constituents")})
 

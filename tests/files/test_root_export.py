@@ -112,11 +112,11 @@ def test_events_are_recognised(form: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_jets_of_one_event_keep_a_common_number(form: str, tmp_path: Path) -> None:
+def test_jets_keep_the_numbers_of_their_events(form: str, tmp_path: Path) -> None:
     sample = make_sample(6).with_columns(event=np.array([5, 5, 9, 2, 2, 2]))
     path = tmp_path / f"rows.{form}"
     FORMATS[form][0](path, lambda: iter([sample]))
-    assert FORMATS[form][1](files=str(path)).read(path, 0, 6).column("event").tolist() == [0, 0, 2, 3, 3, 3]
+    assert FORMATS[form][1](files=str(path)).read(path, 0, 6).column("event").tolist() == [5, 5, 9, 2, 2, 2]
 
 
 def test_root_branches_have_names_that_differ(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from hepimg.errors import DataError
 from hepimg.sample import Ragged, Sample
-from hepimg.testing import check_step
+from hepimg.testing import check_step, ports_of
 from hepimg_jets.calorimeter import Calorimeter, energies
 from hepimg_jets.cells import DETECTOR
 
@@ -127,7 +126,7 @@ def test_layers_stand_beside_each_other() -> None:
     assert two["layer"].dtype == np.int8
     assert two["energy"].sum() == pytest.approx(together["energy"].sum(), rel=1e-5)
     kind = events.collection("particles")["pdg_id"]
-    only = events.with_collection("particles", _where(events.collection("particles"), np.isin(kind, [22, -11, 111])))
+    only = events.with_collection("particles", events.collection("particles").where(np.isin(kind, [22, -11, 111])))
     photons = Calorimeter.model_validate({"grid": GRID}).apply(only, None).collection("cells")
     np.testing.assert_array_equal(two["energy"][two["layer"] == 0], photons["energy"])
     hadronic = two["y"][two["layer"] == 1]
@@ -147,15 +146,6 @@ def test_layers_fluctuate_independently() -> None:
     energy = step.apply(events.with_collection("particles", both), 1).collection("cells")["energy"]
     assert len(energy) == 4000
     assert abs(np.corrcoef(energy[::2], energy[1::2])[0, 1]) < 0.1
-
-
-def _where(particles: Ragged, keep: np.ndarray) -> Ragged:
-    before = np.concatenate([[0], np.cumsum(keep)])
-    return replace(
-        particles,
-        offsets=before[particles.offsets],
-        fields={name: values[keep] for name, values in particles.fields.items()},
-    )
 
 
 def test_muons_leave_nothing() -> None:
@@ -223,6 +213,13 @@ def test_garbage_is_refused(field: str, value: float) -> None:
 def test_wrong_options(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Calorimeter.model_validate(options)
+
+
+def test_another_collection_is_not_replaced() -> None:
+    ports = ports_of(events_of([3]))
+    with pytest.raises(ValueError, match="into: cells would replace cells, which is there already"):
+        Calorimeter().writes({**ports, "cells": ports["particles"]})
+    assert [port.name for port in Calorimeter(into="particles").writes(ports)] == ["particles"]
 
 
 def test_the_default_cells() -> None:

@@ -102,6 +102,18 @@ def test_what_is_promised() -> None:
         Trim(collection="jets").writes({})
 
 
+def test_nothing_is_replaced_unseen() -> None:
+    ports = ports_of(toy_jets(1))
+    once = {**ports, **{port.name: port for port in SoftDrop().writes(ports)}}
+    with pytest.raises(ValueError, match="into: groomed would replace groomed_pt, .*groomed, which is there already"):
+        SoftDrop(z_cut=0.2).writes(once)
+    with pytest.raises(ValueError, match="into: pixels would replace pixels"):
+        Trim(into="pixels").writes({**ports, "pixels": ports["constituents"]})
+    again = Trim(collection="groomed", into="trimmed").writes(once)
+    assert "trimmed_mass" in {port.name for port in again}
+    assert SoftDrop(into="constituents").writes(ports), "the collection that is groomed may be replaced"
+
+
 @pytest.mark.parametrize(
     "options",
     [{"z_cut": 0.6}, {"z_cut": 0}, {"r0": 0}, {"beta": float("nan")}, {"fraction": 1}, {"algorithm": "antikt"}],

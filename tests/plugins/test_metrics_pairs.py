@@ -80,6 +80,16 @@ def test_the_binomial_error() -> None:
     assert weighted.error == pytest.approx(np.sqrt(0.75 * 0.25 / 80), rel=0.05)  # 200^2 / 500 rows count
 
 
+def test_a_fraction_with_negative_weights_has_an_error() -> None:
+    weights = np.array([1.0] * 90 + [-1.0] * 10)
+    above = fraction(np.arange(100) < 90, weights)  # 90 / 80
+    below = fraction(np.arange(100) >= 90, weights)  # -10 / 80
+    assert (above.value, below.value) == (1.125, -0.125)
+    n = 80**2 / 100
+    expected = np.sqrt((n + 1) / ((n + 2) ** 2 * (n + 3)))  # of k = 0 or n
+    assert [above.error, below.error] == pytest.approx([expected, expected])
+
+
 def test_resolution_means_are_those_of_the_observables() -> None:
     rows = toy()
     names = ["mass", "girth", "n_active"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hepimg.components import Collection
+from hepimg.errors import DataError
 from hepimg.sample import Ragged, Sample
 from hepimg_metrics.profile import Profile
 
@@ -44,6 +46,21 @@ def test_a_column_that_never_changes_and_empty_bins() -> None:
     assert found.numbers["constituents.n_active.slope@one"].value == 0
     found = Profile(against="mu", collections=["constituents"]).evaluate(jets(np.full(2, 2), np.array([0.0, 9.0])), 1)
     assert len(found.figures[0].data["one.constituents.mean"]) == 2
+
+
+@pytest.mark.parametrize(("low", "high"), [(-5.0, 0.0), (-5.0, -1.0), (0.0, 7.0), (3.0, 3.0), (0.0, 0.0)])
+def test_bins_cover_the_range_of_the_column(low: float, high: float) -> None:
+    rows = jets(np.full(11, 2), np.linspace(low, high, 11))
+    edges = Profile(against="mu", collections=["constituents"], bins=4).evaluate(rows, 1).figures[0].data["edges"]
+    np.testing.assert_allclose(edges, np.linspace(low, high if high > low else low + 1, 5))
+
+
+def test_no_rows_and_charge() -> None:
+    with pytest.raises(DataError, match="no test rows") as refusal:
+        Profile(against="mu", collections=["constituents"]).evaluate(jets(np.ones(3, int), np.zeros(3))[:0], 1)
+    assert "metric profile" in str(refusal.value)
+    ports = {port.name: port for port in Profile(against="mu", names=["jet_charge"], collections=["a"]).reads()}
+    assert ports["a"] == Collection("a", {"pt": "GeV", "phi": "rad", "charge": "e"})
 
 
 def test_something_must_be_looked_at() -> None:

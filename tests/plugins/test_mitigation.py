@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from hepimg.components import Step
 from hepimg.errors import DataError
 from hepimg.sample import Ragged, Sample
-from hepimg.testing import check_component, check_step
+from hepimg.testing import check_component, check_step, ports_of
 from hepimg_jets.area_subtraction import AreaSubtraction, circle
 from hepimg_jets.background import Background
 from hepimg_jets.constituent_subtraction import ConstituentSubtraction
@@ -250,6 +250,18 @@ def test_area_subtraction() -> None:
     assert found["eta"][1] == pytest.approx(math.asinh(pz / pt), rel=1e-6)
 
 
+def test_area_subtraction_replaces_no_column() -> None:
+    ports = ports_of(jet_rows(pt=[500], y=[0], phi=[0], mass=[50], rho=[1], rho_m=[0]))
+    for start in ("subtracted", "groomed"):
+        there = {**ports, f"{start}_mass": ports["mass"]}
+        with pytest.raises(ValueError, match=f"into: {start} would replace {start}_mass, which is there already"):
+            AreaSubtraction(into=start).writes(there)
+    once = {port.name: port for port in AreaSubtraction().writes(ports)}
+    with pytest.raises(ValueError, match="into: subtracted would replace subtracted_pt, subtracted_eta"):
+        AreaSubtraction(radius=0.4).writes({**ports, **once})
+    assert set(once) == {f"subtracted_{name}" for name in ("pt", "eta", "y", "phi", "mass")}
+
+
 def test_uniform_background_is_subtracted_from_pt_and_mass() -> None:
     """A jet on a fine, even background of massive particles comes back."""
     side = 0.02
@@ -313,6 +325,37 @@ def test_puppi_leaves_events_without_pileup_as_they_are() -> None:
     cleaned = left(Puppi(), events)
     for name, values in events.collection("particles").fields.items():
         np.testing.assert_array_equal(cleaned[name], values)
+
+
+def test_puppi_where_no_pileup_track_has_a_neighbour() -> None:
+    """A neutral of pileup far from the hard scatter goes, one close to it stays: event by event as the limit says."""
+    kinds = {  # y, charge, vertex of each particle of an event, in two events with and without a track of pileup
+        "hard track": (0.0, 1, 0),
+        "hard neutral": (0.1, 0, 0),
+        "pileup track": (-1.0, 1, 1),
+        "pileup neutral": (1.5, 0, 1),
+        "forward neutral": (3.0, 0, 1),
+        "forward pair": (3.9, 0, 1),
+        "forward partner": (4.0, 0, 1),
+    }
+    rows = [kinds, {name: kind for name, kind in kinds.items() if name != "pileup track"}]
+    values = np.array([kind for row in rows for kind in row.values()])
+    fields = {"pt": np.full(13, 5.0), "y": values[:, 0], "phi": np.zeros(13), "mass": np.zeros(13)}
+    events = events_of(np.array([0, 7, 13]), {**fields, "charge": values[:, 1], "vertex": values[:, 2].astype(int)})
+    weights, _ = Puppi().weights(events.collection("particles"))
+    with_track = dict(zip(kinds, weights.tolist(), strict=False))
+    assert [name for name, weight in with_track.items() if weight == 1] == [
+        "hard track", "hard neutral", "forward pair", "forward partner"
+    ]  # fmt: skip
+    assert set(with_track.values()) == {0, 1}
+    assert weights[7:].tolist() == [1] * 6, "no track of pileup: the event stays as it is"
+
+
+@pytest.mark.parametrize("step", [SoftKiller(into="clean"), ConstituentSubtraction(into="clean"), Puppi(into="clean")])
+def test_another_collection_is_not_replaced(step: Mitigation) -> None:
+    ports = ports_of(make_events(1))
+    with pytest.raises(ValueError, match="into: clean would replace clean, which is there already"):
+        step.writes({**ports, "clean": ports["particles"]})
 
 
 # what holds for all

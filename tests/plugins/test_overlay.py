@@ -114,7 +114,8 @@ def test_truth_and_four_momentum_of_simulated_events(external: Path) -> None:
         assert vertex.max() <= result.column("n_pileup")[row]
         for number in range(1, 1 + result.column("n_pileup")[row]):
             expected[row] += pileup[pool_event(vertex_of(one, number), soft.collection("particles"))]
-    np.testing.assert_allclose(four_momenta(particles), expected, rtol=2e-6, atol=2e-3)  # float32, beams of 7 TeV
+    difference = np.abs(four_momenta(particles) - expected)
+    assert (difference < 1e-7 * expected[:, :1]).all(), "of the energy: beams cancel, and fields are float32"
 
 
 def vertex_of(particles: Ragged, number: int) -> Ragged:

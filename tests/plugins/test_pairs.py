@@ -19,6 +19,7 @@ from hepimg.images import PT, SparseImages
 from hepimg.kernels.pool import pool
 from hepimg.sample import Ragged, Sample
 from hepimg.testing import check_step
+from hepimg_jets.calorimeter import Calorimeter
 from hepimg_jets.cells import DETECTOR
 from hepimg_jets.finding import Jets
 from hepimg_jets.levels import Level, nearest
@@ -276,6 +277,33 @@ def test_contract() -> None:
     check_step(Pairs(factors=(3,), jets=2, pt=(300, None), grid=Grid.model_validate(
         {"eta": (-3, 3), "phi": (-math.pi, math.pi), "shape": (120, 129)}
     )), events_of(6))  # fmt: skip
+
+
+@pytest.mark.parametrize("merge", [2, 3, 4])
+def test_cells_on_corners_of_the_grid_are_refused(merge: int) -> None:
+    """Rounding to single precision would choose the row and the column of a cell that is merged from 2 x 2."""
+    events = events_of(4)
+    sample = Sample(events.columns, {"particles": events.collection("cells")})
+    shape = (480, 516) if merge == 3 else (480, 512)
+    grid = {"eta": (-3, 3), "phi": (-math.pi, math.pi), "shape": shape}
+    merged = Calorimeter.model_validate({"grid": grid, "electromagnetic": {"merge": merge}}).apply(sample, None)
+    pairs = Pairs.model_validate({"grid": grid, "factors": (2,), "min_constituents": 1})
+    if merge % 2 == 0:
+        with pytest.raises(DataError, match=r"step pairs: \d+ of cells lie on corners of the grid"):
+            pairs.apply(merged, None)
+        return
+    found, cells = pairs.apply(merged, None), merged.collection("cells")
+    rows = np.round((cells["y"] + 3) / 0.0125 - 0.5).astype(int)
+    assert set((rows % 3).tolist()) == {1}, "centres of merged cells are centres of cells"
+    assert len(found) > 0
+
+
+def test_padding_on_a_corner_and_a_few_particles_there_are_not_refused() -> None:
+    events = events_of(2)
+    cells = events.collection("cells")
+    y, phi, pt = (cells[name].copy() for name in ("y", "phi", "pt"))
+    y[:50], phi[:50], pt[:48] = 0, 0, 0  # padding, and two particles
+    Pairs().apply(changed(events, y=y, phi=phi, pt=pt), None)
 
 
 def test_garbage_is_refused_before_fastjet_sees_it() -> None:

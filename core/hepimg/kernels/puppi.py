@@ -99,26 +99,69 @@ def _neighbour_sums(
         for j in range(stop - start):
             k = start + order[j]
             near_y[j], near_phi[j], near_pt[j] = source_y[k], source_phi[k], source_pt[k]
+        squares = np.empty(stop - start)
+        pt, gap = np.empty(stop - start + 1), np.empty(stop - start + 1)  # one more: it may be written behind the last
         for i in range(offsets[event], offsets[event + 1]):
             row = math.floor(min(max((y[i] - bottom) / height, -2.0), rows + 1.0))
             column = min(int(phi[i] / TWO_PI * columns), columns - 1)
+            # away from the seam the three tiles of a row lie side by side
+            pieces, tiles = (1, 3) if 0 < column < columns - 1 else (min(3, columns), 1)
+            n = 0
             for near_row in range(max(row - 1, 0), min(row + 2, rows)):
-                for k in range(min(3, columns)):
+                for k in range(pieces):
                     tile = near_row * columns + (column - 1 + k) % columns
-                    for j in range(starts[tile], starts[tile + 1]):
-                        dphi = abs(phi[i] - near_phi[j])
-                        dphi = min(dphi, TWO_PI - dphi)
-                        dy = y[i] - near_y[j]
-                        gap = dy * dy + dphi * dphi
-                        if lower <= gap <= upper and gap > 0:
-                            sums[i] += _term(near_pt[j], gap, exponent)
+                    here = slice(starts[tile], starts[tile + tiles])
+                    n = _within(y[i], phi[i], near_y[here], near_phi[here], near_pt[here], lower, upper, pt, gap, n, squares)
+            sums[i] = _sum_of_terms(pt[:n], gap[:n], exponent)
 
 
 @compiled
-def _term(pt: float, gap: float, exponent: float) -> float:
+def _within(
+    y: float,
+    phi: float,
+    near_y: Array,
+    near_phi: Array,
+    near_pt: Array,
+    lower: float,
+    upper: float,
+    pt: Array,
+    gap: Array,
+    n: int,
+    squares: Array,
+) -> int:
+    """Put pT and squared distance of the sources within reach behind the first ``n``; how many there are then.
+
+    Without branches, for which of them are within reach cannot be predicted.
+    """
+    for j in range(len(near_y)):
+        dphi = abs(phi - near_phi[j])
+        other = TWO_PI - dphi
+        dphi = dphi if dphi < other else other
+        dy = y - near_y[j]
+        squares[j] = dy * dy + dphi * dphi
+    for j in range(len(near_y)):
+        square = squares[j]
+        pt[n], gap[n] = near_pt[j], square
+        n += (lower <= square) & (square <= upper) & (square > 0)
+    return n
+
+
+@compiled
+def _sum_of_terms(pt: Array, gap: Array, exponent: float) -> float:
+    """The terms are made all at once and then added one after the other: so they are made in vector registers."""
     if exponent == 1:
-        return pt / math.sqrt(gap)
-    return pt * pt / gap if exponent == 2 else (pt / math.sqrt(gap)) ** exponent
+        for j in range(len(pt)):
+            pt[j] /= math.sqrt(gap[j])
+    elif exponent == 2:
+        for j in range(len(pt)):
+            pt[j] = pt[j] * pt[j] / gap[j]
+    else:
+        for j in range(len(pt)):
+            pt[j] = (pt[j] / math.sqrt(gap[j])) ** exponent
+    total = 0.0
+    for j in range(len(pt)):
+        total += pt[j]
+    return total
 
 
 @compiled

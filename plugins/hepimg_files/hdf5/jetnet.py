@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hepimg.components import Collection, Column, Port, RowKind
 from hepimg.errors import DataError
 from hepimg.sample import Sample
-from hepimg_files.conventions import JET_UNITS, MAX_PHI, PARTICLE_UNITS
+from hepimg_files.conventions import JET_UNITS, MAX_PHI, PARTICLE_UNITS, rapidity
 from hepimg_files.hdf5.file import Hdf5, Hdf5Source
 from hepimg_files.hdf5.padded import particles_of
 
@@ -68,14 +68,14 @@ class JetNet(Hdf5Source):
             "weight": np.ones(last - first, np.float32),
             "pt": pt.astype(np.float32),
             "eta": eta.astype(np.float32),
-            "y": np.arcsinh(pt * np.sinh(eta) / np.maximum(np.hypot(pt, mass), 1e-9)).astype(np.float32),
+            "y": rapidity(pt, eta, mass).astype(np.float32),
             "phi": np.zeros(len(jets), np.float32),
             "mass": mass.astype(np.float32),
             "num_particles": number.astype(np.int32),
         }
         if jets.shape[1] == 5:
             columns["type"] = jets[:, 0].astype(np.int8)
-        constituents = particles_of(is_there.sum(axis=1), given, "GeV", {})
+        constituents = particles_of(is_there.sum(axis=1), given, "GeV", {}, first)
         return Sample(columns, {"constituents": constituents}, units=JET_UNITS)
 
 

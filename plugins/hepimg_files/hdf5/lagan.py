@@ -12,6 +12,7 @@ from hepimg.components import Column, Field, Grid, Image, Port, RowKind
 from hepimg.errors import DataError
 from hepimg.images import PT, SparseImages
 from hepimg.sample import Sample
+from hepimg_files.conventions import rapidity
 from hepimg_files.hdf5.file import Hdf5, Hdf5Source
 
 SIZE = 25
@@ -74,10 +75,9 @@ class Lagan(Hdf5Source):
         }
         for dataset, (name, _) in COLUMNS.items():
             columns[name] = file.numbers(dataset, first, last).astype(np.float32)
-        pt, eta, mass = (columns[name].astype(np.float64) for name in ("pt", "eta", "mass"))
-        columns["y"] = np.arcsinh(pt * np.sinh(eta) / np.maximum(np.hypot(pt, mass), 1e-9)).astype(np.float32)
+        columns["y"] = rapidity(columns["pt"], columns["eta"], columns["mass"]).astype(np.float32)
         seen = np.where(dense >= self.threshold, dense, 0)[:, ::-1].transpose(0, 2, 1)
-        _check_sums(seen, pt)
+        _check_sums(seen, columns["pt"])
         images = SparseImages.from_dense(seen, self.grid)
         return Sample(columns, images={"image": images}, units={name: unit for name, unit in COLUMNS.values() if unit})
 
@@ -90,7 +90,7 @@ def _labels(signal: NDArray[Any], first: int) -> NDArray[np.int8]:
     return signal.astype(np.int8)
 
 
-def _check_sums(images: NDArray[Any], pt: NDArray[np.float64]) -> None:
+def _check_sums(images: NDArray[Any], pt: NDArray[Any]) -> None:
     """The pixels are pT in GeV, not normalised.
 
     Raises:

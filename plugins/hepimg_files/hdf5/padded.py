@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepimg.checks import LIMITS
 from hepimg.errors import DataError
 from hepimg.rows import offsets_of
 from hepimg.sample import Ragged
-from hepimg_files.conventions import IN_GEV, PARTICLE_UNITS, Unit, from_cartesian, from_eta, wrapped
+from hepimg_files.conventions import IN_GEV, PARTICLE_UNITS, Unit, from_cartesian, from_eta, place_in, wrapped
 
 MOMENTA = ("px", "py", "pz", "e")
 
@@ -40,7 +41,11 @@ def entries_within(padded: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[A
 
 
 def particles_of(
-    counts: NDArray[np.int64], columns: Mapping[str, NDArray[Any]], unit: Unit, units: Mapping[str, str]
+    counts: NDArray[np.int64],
+    columns: Mapping[str, NDArray[Any]],
+    unit: Unit,
+    units: Mapping[str, str],
+    first: int,
 ) -> Ragged:
     """Particles from columns of pt, eta (or y), phi, mass, or of px, py, pz, E, in ``unit``.
 
@@ -49,20 +54,22 @@ def particles_of(
         columns: name -> (n_entries,); a mass that is not given is 0; others are kept as they are.
         unit: of momenta, energies and masses.
         units: of the other columns.
+        first: number of the first row in the file, for messages.
 
     Returns:
         pt, y, phi, mass as float32 in GeV and radians, then the others.
 
     Raises:
-        DataError: a column is missing, phi is in degrees, or a four-vector is none.
+        DataError: a column is missing, eta is absurd, phi is in degrees, or a four-vector is none.
     """
-    scale = IN_GEV[unit]
+    scale, offsets = IN_GEV[unit], offsets_of(counts)
+    place = place_in(offsets, first, "particles")
     known = {SPELLINGS.get(name.lower(), name.lower()): name for name in columns}
     values = {lower: np.asarray(columns[name]) for lower, name in known.items()}
     if set(MOMENTA) <= set(values):
         used: tuple[str, ...] = MOMENTA
         px, py, pz, energy = (values[name].astype(np.float64) * scale for name in MOMENTA)
-        kinematics = from_cartesian(px, py, pz, energy)
+        kinematics = from_cartesian(px, py, pz, energy, place)
     else:
         rapidity = "y" if "y" in values else "eta"
         used = ("pt", rapidity, "phi", "mass")
@@ -72,10 +79,19 @@ def particles_of(
         pt, phi = values["pt"].astype(np.float64) * scale, values["phi"]
         mass = np.asarray(values.get("mass", np.zeros(len(pt))), np.float64) * scale
         if rapidity == "eta":
+            _check_eta(values["eta"], place)
             kinematics = from_eta(pt, values["eta"], phi, mass)
         else:
             kinematics = {"pt": pt, "y": values["y"], "phi": wrapped(phi), "mass": np.maximum(mass, 0)}
     rest = {name: columns[name] for lower, name in known.items() if lower not in used}
     fields = {name: np.asarray(kinematics[name], np.float32) for name in PARTICLE_UNITS} | rest
     kept = {name: units[name] for name in rest if units.get(name)}
-    return Ragged(offsets_of(counts), fields, PARTICLE_UNITS | kept)
+    return Ragged(offsets, fields, PARTICLE_UNITS | kept)
+
+
+def _check_eta(eta: NDArray[Any], place: Place) -> None:
+    """Pseudorapidities are told as they stand in the file, before sinh makes infinities of them."""
+    wrong = ~(np.abs(eta) <= LIMITS["eta"])
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise DataError(f"{place(k)}: eta = {eta[k]:g}", needed=f"|eta| up to {LIMITS['eta']:g}")

@@ -17,10 +17,13 @@ from hepimg.errors import DataError
 from hepimg.images import Channel, SparseImages
 from hepimg.rows import offsets_of
 from hepimg.sample import Ragged, Sample
-from hepimg_files.conventions import IN_GEV, JET_UNITS, PARTICLE_UNITS, Unit, jet_columns
+from hepimg_files.conventions import IN_GEV, JET_UNITS, PARTICLE_UNITS, Unit, jet_columns, pseudorapidity, rapidity
 from hepimg_files.hdf5.file import Hdf5, Hdf5Source, open_hdf5
 from hepimg_files.hdf5.padded import MOMENTA, check_counts, entries_within, particles_of
 from hepimg_files.source import reading
+
+RESERVED = {"row", "sample"}
+"""Columns that a row has once it is stored: its number, and which sample it is of."""
 
 DTYPES = {"bool", "float16", "float32", "float64", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))}
 
@@ -58,7 +61,7 @@ class PlainHdf5(Hdf5Source):
     y, phi (radians), perhaps mass, or px, py, pz, E; others (``charge`` ...) are kept.  Entries from ``n[i]`` on are
     ignored.  A jet is the sum of its constituents, except for what stands in the file as a column: any further dataset
     (n,), with its attribute ``unit``.  Further datasets (n, maximum, k) with ``columns`` and a partner ``n_<name>`` are
-    collections.  Rows that share a number in the dataset ``event`` stay one event (within a chunk).
+    collections.  Rows that share a whole number in the dataset ``event`` are of one event.
     """
 
     name: ClassVar[str] = "hdf5"
@@ -98,6 +101,13 @@ class PlainHdf5(Hdf5Source):
             ports.append(Collection(self._collection(content, name), fields))
         return [*ports, *(Image(name, grid, channels) for name, (grid, channels) in content.images.items())]
 
+    def keeps_events(self, path: Path) -> bool:
+        """Whether hepimg wrote the file."""
+        from hepimg.export.hdf5 import LAYOUT
+
+        with open_hdf5(path) as file:
+            return file.text("", "layout") == LAYOUT
+
     def names(self, file: Hdf5) -> Sequence[str]:
         """All columns and collections."""
         content = self._describe(file)
@@ -133,6 +143,7 @@ class PlainHdf5(Hdf5Source):
         if summed:
             jets = jet_columns(collections["constituents"].offsets, collections["constituents"].fields)
             columns |= {name: jets[name] for name in summed}
+            columns |= _direction(columns, summed)
         columns["event"] = _event_numbers(file, first, last)
         columns.setdefault("weight", np.ones(last - first, np.float32))
         images = {name: _read_images(file, name, *content.images[name], first, last) for name in content.images}
@@ -175,6 +186,13 @@ class PlainHdf5(Hdf5Source):
             shape = file.dataset(name).shape
             if name not in taken and shape[0] == length and (is_ours or len(shape) == 1):
                 columns[name] = self._unit(file, name, is_ours)
+        clash = sorted(RESERVED.intersection(columns))
+        if clash:
+            raise DataError(
+                f"a dataset {clash[0]}, a name that hepimg gives to a column of its own",
+                needed="another name",
+                fix=f"Rename it: file.move({clash[0]!r}, 'my_{clash[0]}') in h5py.",
+            )
         images = {}
         for name in file.members("images") if "images" in file and file.is_group("images") else ():
             grid, channels = (file.text(f"images/{name}", key) or "" for key in ("grid", "channels"))
@@ -204,7 +222,7 @@ class PlainHdf5(Hdf5Source):
         for key, dtype in zip(described.fields, described.dtypes, strict=False):
             fields[key] = _as_type(f"{name}.{key}", fields[key], dtype)
         if described.is_particles and not content.is_ours:
-            return particles_of(counts, fields, self.unit, described.units)
+            return particles_of(counts, fields, self.unit, described.units, first)
         return Ragged(offsets_of(counts), fields, {key: unit for key, unit in described.units.items() if unit})
 
 
@@ -220,6 +238,16 @@ class Hdf5Events(PlainHdf5):
     collection: ClassVar[str] = "particles"
 
     chunk: int = Field(1_000, gt=0, description="events that are read at a time and make one shard")
+
+
+def _direction(columns: Mapping[str, NDArray[Any]], summed: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
+    """y from what is stored of a jet, or eta: the constituents may be fewer, or relative to the jet."""
+    pt, mass = columns["pt"], columns["mass"]
+    if "y" in summed and "eta" not in summed:
+        return {"y": rapidity(pt, columns["eta"], mass).astype(np.float32)}
+    if "eta" in summed and "y" not in summed:
+        return {"eta": pseudorapidity(pt, columns["y"], mass).astype(np.float32)}
+    return {}
 
 
 def _leader(file: Hdf5, constituents: str) -> str:
@@ -248,11 +276,12 @@ def _as_type(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:
 
 
 def _event_numbers(file: Hdf5, first: int, last: int) -> NDArray[np.int64]:
-    """(n,) number of the first entry of each row's event, which is the entry's own where events are not known."""
-    if "event" not in file or not file.holds_numbers("event"):
-        return np.arange(first, last)
-    _, index, inverse = np.unique(file.rows("event", first, last), return_index=True, return_inverse=True)
-    return np.asarray(first + index[inverse], np.int64)
+    """(n,) numbers of the rows' events in the file, which are those of the entries where events are not known."""
+    if "event" in file and file.holds_numbers("event"):
+        numbers = file.rows("event", first, last)
+        if numbers.dtype.kind in "iu":
+            return numbers.astype(np.int64)
+    return np.arange(first, last)
 
 
 def _read_images(

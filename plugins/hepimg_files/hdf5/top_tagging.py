@@ -57,7 +57,7 @@ class TopTagging(Hdf5Source):
         is_there = four.any(axis=2)
         e, px, py, pz = four[is_there].T
         given = {"px": px, "py": py, "pz": pz, "e": e}
-        constituents = particles_of(is_there.sum(axis=1), given, "GeV", {})
+        constituents = particles_of(is_there.sum(axis=1), given, "GeV", {}, first)
         columns: dict[str, NDArray[Any]] = {
             "event": np.arange(first, last),
             "weight": np.ones(last - first, np.float32),
@@ -65,7 +65,7 @@ class TopTagging(Hdf5Source):
             **{name: labels[:, k].astype(np.int8) for k, name in enumerate(("ttv", "is_signal"))},
         }
         e, px, py, pz = values[:, -4:].T
-        for name, value in from_cartesian(px, py, pz, e).items():
+        for name, value in from_cartesian(px, py, pz, e, lambda k: f"entry {first + k}, truth").items():
             columns[f"truth_{name}"] = value.astype(np.float32)
         return Sample(columns, {"constituents": constituents}, units=JET_UNITS | TRUTH_UNITS)
 

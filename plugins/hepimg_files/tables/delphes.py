@@ -15,7 +15,7 @@ from hepimg.components import Collection, Column, Port, RowKind, Shard
 from hepimg.errors import DataError
 from hepimg_files.conventions import PARTICLE_UNITS, jet_columns
 from hepimg_files.tables.delphes_objects import KINDS, OBJECTS, Objects, read_objects, read_partons, units_of
-from hepimg_files.tables.entries import chosen, grouped, rows_of
+from hepimg_files.tables.entries import grouped, rows_of
 from hepimg_files.tables.source import TableSource, jet_ports, jet_units
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Delphes(_Delphes):
 
         with self.opened(path) as table:
             particles, _, sound = self.objects(table, self.particles, first, last)
-            particles = chosen(particles, sound)
+            particles = particles.where(sound)
             partons = {"partons": read_partons(table, first, last)} if self.partons else {}
             return Sample(self.event_columns(table, first, last), {"particles": particles, **partons})
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hepimg.errors import DataError
 from hepimg.sample import Ragged
 from hepimg_files.conventions import PARTICLE_UNITS
-from hepimg_files.tables.entries import chosen, has_direction, joined, require_sound, rows_of, with_momenta
+from hepimg_files.tables.entries import has_direction, joined, require_sound, rows_of, with_momenta
 from hepimg_files.tables.root import UNIQUE_ID, RootTable
 from hepimg_files.tables.table import Array
 
@@ -103,7 +103,7 @@ def _generated(table: RootTable, first: int, last: int) -> Ragged:
     raw = _read(table, "Particle", {**names, "status": "Status"}, first, last)
     central = np.abs(raw["eta"]) <= MAX_ABS_ETA
     keep = (raw["status"] == FINAL) & central & ~np.isin(np.abs(raw["pdg_id"]), NEUTRINOS)
-    kept = chosen(raw, keep)
+    kept = raw.where(keep)
     return kept.with_fields(charge=kept["charge"].astype(np.float32), pdg_id=kept["pdg_id"].astype(np.int32))
 
 
@@ -127,7 +127,7 @@ def read_partons(table: RootTable, first: int, last: int) -> Ragged:
     fields: dict[str, Array] = {name: raw[name][picked] for name in ("pt", "eta", "phi", "mass", "pdg_id")}
     counts = np.bincount(rows_of(raw)[picked], minlength=len(raw))
     partons = Ragged(np.concatenate([[0], np.cumsum(counts)]), fields)
-    partons = chosen(partons, has_direction(partons["eta"]))
+    partons = partons.where(has_direction(partons["eta"]))
     partons = with_momenta(partons)
     return partons.with_fields(pdg_id=partons["pdg_id"].astype(np.int32))
 

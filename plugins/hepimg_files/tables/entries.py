@@ -1,4 +1,4 @@
-"""Entries of ragged collections: chosen, grouped, joined; directions checked, momenta converted."""
+"""Entries of ragged collections: grouped, joined; directions checked, momenta converted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hepimg.checks import LIMITS
 from hepimg.errors import DataError
 from hepimg.rows import offsets_of
 from hepimg.sample import Ragged
-from hepimg_files.conventions import MAX_PHI, PARTICLE_UNITS, from_eta
+from hepimg_files.conventions import MAX_PHI, PARTICLE_UNITS, from_eta, place_in
 
 Array = NDArray[Any]
 
@@ -24,13 +24,6 @@ SOUND = {
     **dict.fromkeys(("pt", "mass", "px", "py", "pz", "energy"), (np.finfo(np.float32).max, "finite numbers")),
 }
 """The largest size of each coordinate, and what is said beyond it."""
-
-
-def chosen(particles: Ragged, keep: NDArray[np.bool_]) -> Ragged:
-    """The entries that are kept, in the same rows."""
-    before = np.concatenate([[0], np.cumsum(keep)])
-    fields = {name: values[keep] for name, values in particles.fields.items()}
-    return replace(particles, offsets=before[particles.offsets], fields=fields)
 
 
 def grouped(row: NDArray[np.int64], entry: NDArray[np.int64], n_rows: int, particles: Ragged) -> Ragged:
@@ -77,11 +70,10 @@ def require_sound(particles: Ragged, what: str, path: Path, first: int, fix: str
         if not bad.any():
             continue
         k = int(np.argmax(bad))
-        row = int(np.searchsorted(particles.offsets, k, side="right")) - 1
         beside = f" with pt = {particles['pt'][k]:g}" if name == "eta" and "pt" in particles else ""
         raise DataError(
             f"{name} = {values[k]:g}{beside}",
-            where=f"{path}, entry {first + row}, {what}[{k - particles.offsets[row]}]",
+            where=f"{path}, {place_in(particles.offsets, first, what)(k)}",
             needed=needed,
             fix=fix if name == "eta" else "",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,9 +11,9 @@ import numpy as np
 
 from hepimg.components import Collection, Column, Port, RowKind
 from hepimg.errors import DataError
-from hepimg_files.conventions import PARTICLE_UNITS, from_cartesian, jet_columns
+from hepimg_files.conventions import PARTICLE_UNITS, from_cartesian, jet_columns, place_in
 from hepimg_files.tables.entries import replace_momenta, require_sound
-from hepimg_files.tables.source import TableSource, jet_ports, jet_units
+from hepimg_files.tables.source import RESERVED, TableSource, jet_ports, jet_units
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
@@ -47,6 +47,7 @@ class JetClass(TableSource):
     libraries: ClassVar[tuple[str, ...]] = ("uproot",)
     rows_out: ClassVar[RowKind] = "jet"
     suffixes: ClassVar[tuple[str, ...]] = (".root",)
+    reserved: ClassVar[Set[str]] = RESERVED | {f"label_{name}" for name in CLASSES}
 
     @classmethod
     def looks_alike(cls, path: Path) -> bool:
@@ -93,7 +94,7 @@ def _constituents(table: Table, first: int, last: int) -> Ragged:
     raw = table.ragged(fields, first, last)
     require_sound(raw, "constituents", table.path, first)
     px, py, pz, energy = (raw[name] for name in CARTESIAN)
-    momenta = from_cartesian(px, py, pz, energy, where=str(table.path))
+    momenta = from_cartesian(px, py, pz, energy, place_in(raw.offsets, first, "constituents"))
     charge = raw["charge"].astype(np.float32)
     sign = np.where(charge < 0, -1, 1)
     pdg_id = sum(raw[kind].astype(np.int32) * number for kind, number in PDG_IDS.items()) * sign

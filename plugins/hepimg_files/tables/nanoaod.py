@@ -14,18 +14,23 @@ from pydantic import Field
 from hepimg.components import Collection, Column, Port, RowKind
 from hepimg.errors import DataError
 from hepimg_files.conventions import PARTICLE_UNITS, jet_columns
-from hepimg_files.tables.entries import chosen, grouped, require_sound, with_momenta
+from hepimg_files.tables.entries import grouped, require_sound, with_momenta
 from hepimg_files.tables.source import TableSource, jet_ports, jet_units
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
-    from hepimg_files.tables.table import Table
+    from hepimg_files.tables.table import Array, Table
 
 UNITS = {**PARTICLE_UNITS, "charge": "e", "pdg_id": ""}
 
 FIELDS = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass", "charge": "charge", "pdg_id": "pdgId"}
 
 PUPPI = "PFCands_puppiWeight"
+
+PUPPI_WEIGHTS = "true: multiply the four-momentum of each candidate by its PUPPI weight and leave out those of weight 0"
+
+SUM_TOLERANCE = 0.02
+"""The median jet pT before corrections against the sum of its candidates: they agree to the stored digits."""
 
 NO_JET = -1
 """The index in a link of a candidate to a jet that was not kept."""
@@ -40,11 +45,6 @@ class _NanoAOD(TableSource):
     _signs: ClassVar[tuple[str, ...]] = ("PFCands_pt", "PFCands_pdgId")
 
     chunk: int = Field(1_000, gt=0, description="events that are read at a time and make one shard")
-    puppi: bool = Field(
-        True,
-        description="multiply the four-momentum of each candidate by its PUPPI weight and leave out those of weight 0; "
-        "false: candidates as they are, for jets from charged-hadron subtraction (Jet)",
-    )
 
     @classmethod
     def looks_alike(cls, path: Path) -> bool:
@@ -70,24 +70,24 @@ class _NanoAOD(TableSource):
             _require_candidates(table)
             return table.check_entries()
 
-    def candidates(self, table: Table, first: int, last: int) -> tuple[Ragged, NDArray[np.bool_]]:
-        """All candidates of the events, with their four-momenta weighted; which of them have one."""
+    def candidates(self, table: Table, puppi: bool, first: int, last: int) -> tuple[Ragged, NDArray[np.bool_]]:
+        """All candidates of the events, their four-momenta times the PUPPI weights; which of these are not zero."""
         from hepimg.sample import Ragged
 
         _require_candidates(table)
         fields = {name: f"PFCands_{branch}" for name, branch in FIELDS.items()}
-        if self.puppi:
+        if puppi:
             fields["puppi"] = PUPPI
         raw = table.ragged(fields, first, last)
         require_sound(raw, "PFCands", table.path, first)
-        puppi = raw.fields.get("puppi", np.ones(len(raw["pt"])))
+        weight = raw.fields.get("puppi", np.ones(len(raw["pt"])))
         kept = Ragged(
             raw.offsets,
             {name: raw[name] for name in ("pt", "eta", "phi", "mass")}
             | {"charge": raw["charge"].astype(np.float32), "pdg_id": raw["pdg_id"].astype(np.int32)},
             {"charge": "e"},
         )
-        return with_momenta(kept, puppi.astype(np.float64)), np.asarray(puppi != 0)
+        return with_momenta(kept, weight.astype(np.float64)), np.asarray(weight != 0)
 
 
 class NanoAOD(_NanoAOD):
@@ -99,6 +99,8 @@ class NanoAOD(_NanoAOD):
     name: ClassVar[str] = "nanoaod"
     rows_out: ClassVar[RowKind] = "event"
 
+    puppi: bool = Field(True, description=f"{PUPPI_WEIGHTS}; false: candidates as they are")
+
     def writes(self) -> Sequence[Port]:
         """Events with their candidates."""
         return (*self.promised_columns(), Collection("particles", UNITS))
@@ -108,8 +110,8 @@ class NanoAOD(_NanoAOD):
         from hepimg.sample import Sample
 
         with self.opened(path) as table:
-            particles, keep = self.candidates(table, first, last)
-            return Sample(self.event_columns(table, first, last), {"particles": chosen(particles, keep)})
+            particles, keep = self.candidates(table, self.puppi, first, last)
+            return Sample(self.event_columns(table, first, last), {"particles": particles.where(keep)})
 
 
 class NanoAODJets(_NanoAOD):
@@ -126,6 +128,11 @@ class NanoAODJets(_NanoAOD):
     jets: Literal["FatJet", "Jet"] = Field(
         "FatJet", description="FatJet: anti-kt R = 0.8 of PUPPI candidates; Jet: anti-kt R = 0.4"
     )
+    puppi: bool | None = Field(
+        None,
+        description=f"{PUPPI_WEIGHTS}; false: candidates as they are; null: as the jets of Run 2 were made, FatJet with "
+        "the weights, Jet (charged-hadron subtraction) without. The jets of Run 3 are made with them: Jet needs true",
+    )
 
     def writes(self) -> Sequence[Port]:
         """Jets with their candidates."""
@@ -135,23 +142,46 @@ class NanoAODJets(_NanoAOD):
         """The jets of the events ``first:last``.
 
         Raises:
-            DataError: a link of a candidate to its jet points outside the event.
+            DataError: a link of a candidate to its jet points outside the event, or the candidates do not add up to
+                the jets.
         """
         from hepimg.sample import Sample
 
         with self.opened(path) as table:
-            particles, keep = self.candidates(table, first, last)
+            puppi = self.jets == "FatJet" if self.puppi is None else self.puppi
+            particles, keep = self.candidates(table, puppi, first, last)
             jets = table.ragged({"pt": f"{self.jets}_pt"}, first, last).offsets
             prefix = f"{self.jets}PFCands"
             links = table.ragged({"jet": f"{prefix}_jetIdx", "particle": f"{prefix}_pFCandsIdx"}, first, last)
-            links = chosen(links, links["jet"] != NO_JET)
+            links = links.where(links["jet"] != NO_JET)
             jet = _numbered(links, "jet", jets, path, first)
             particle = _numbered(links, "particle", particles.offsets, path, first)
             kept = keep[particle]
             constituents = grouped(jet[kept], particle[kept], int(jets[-1]), particles)
             columns = self.jet_columns(table, jets, first, last)
             columns |= jet_columns(constituents.offsets, constituents.fields)
+            self._check_sums(table, columns["pt"], puppi, first, last)
         return Sample(columns, {"constituents": constituents}, units=jet_units())
+
+    def _check_sums(self, table: Table, summed: Array, puppi: bool, first: int, last: int) -> None:
+        """The candidates add up to the jets before energy corrections, where the file tells these."""
+        names = {"pt": f"{self.jets}_pt", "raw_factor": f"{self.jets}_rawFactor"}
+        if names["raw_factor"] not in table.names:
+            return
+        jets = table.ragged(names, first, last)
+        given = jets["pt"] * (1 - jets["raw_factor"])
+        usable = (given > 0) & (summed > 0)
+        if not usable.any():
+            return
+        ratio = float(np.median(summed[usable] / given[usable]))
+        if not abs(ratio - 1) < SUM_TOLERANCE:
+            raise DataError(
+                f"with puppi: {str(puppi).lower()}, the candidates add up to {ratio:.4g} of {self.jets}_pt (1 - "
+                f"{self.jets}_rawFactor) (median)",
+                where=f"{table.path}, entries {first} to {last}",
+                needed="the candidates that the jets were made of",
+                fix=f"Try puppi: {str(not puppi).lower()}.",
+            )
 
 
 def _numbered(links: Ragged, field: str, offsets: NDArray[np.int64], path: Path, first: int) -> NDArray[np.int64]:

@@ -45,7 +45,7 @@ class PlainSource(TableSource):
     )
     unit: Unit = Field("GeV", description="unit of momenta, energies and masses in the file")
 
-    _ports: tuple[Port, ...] = PrivateAttr(())
+    _ports: dict[Path, Mapping[str, Port]] = PrivateAttr(default_factory=dict)
 
     @field_validator("fields")
     @classmethod
@@ -73,21 +73,16 @@ class PlainSource(TableSource):
             units = {**PARTICLE_UNITS, **dict.fromkeys(self._others(), "")}
             jets = jet_ports() if self.rows_out == "jet" else ()
             return (*self.promised_columns(), *jets, Collection(self.collection, units))
-        if not self._ports:
-            from hepimg.flow import ports_of
-
-            path = self.first_file()
-            with reading(path):
-                self._ports = tuple(ports_of(self.read(path, 0, 0)).values())
-        return self._ports
+        return [*self._held(self.first_file()).values()]
 
     def read(self, path: Path, first: int, last: int) -> Sample:
         """The rows ``first:last``.
 
         Raises:
-            DataError: a branch is missing, or the file does not say what it holds.
+            DataError: a branch is missing, the file does not say what it holds, or holds something else than the first.
         """
         if not self.fields:
+            self._require_alike(path)
             return self._own(path, first, last)
         from hepimg.sample import Sample
         from hepimg_files.conventions import jet_columns
@@ -99,8 +94,30 @@ class PlainSource(TableSource):
             columns |= jet_columns(particles.offsets, particles.fields)
         return Sample(columns, {self.collection: particles}, units=jet_units() if self.rows_out == "jet" else {})
 
+    def _held(self, path: Path) -> Mapping[str, Port]:
+        """What a file that hepimg wrote says that it holds."""
+        from hepimg.flow import ports_of
+
+        if path not in self._ports:
+            with reading(path):
+                self._ports[path] = ports_of(self._own(path, 0, 0))
+        return self._ports[path]
+
+    def _require_alike(self, path: Path) -> None:
+        """Raise where a file holds something else than the first one."""
+        first = self.first_file()
+        here, there = self._held(path), self._held(first)
+        other = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
+        if other:
+            raise DataError(
+                f"differs from {first} in {', '.join(other)}: it has {_listed(here, other)}",
+                where=str(path),
+                needed=f"{_listed(there, other)}, as there",
+                fix="Export both anew with the same steps, or make them two samples.",
+            )
+
     def _own(self, path: Path, first: int, last: int) -> Sample:
-        """A file that hepimg wrote; rows of one event keep a common number, unless a chunk ends between them."""
+        """A file that hepimg wrote."""
         if not self.is_described(path):
             with self.opened(path) as table:
                 names = sorted(table.names)
@@ -114,15 +131,17 @@ class PlainSource(TableSource):
             raise DataError(
                 "written by hepimg: it says itself what it holds", where=str(path), fix="Leave out columns and weight."
             )
-        sample = self.read_described(path, first, last)
-        _, row, event = np.unique(sample.column("event"), return_index=True, return_inverse=True)
-        return sample.with_columns(event=(first + row[event]).astype(np.int64))
+        return self.read_described(path, first, last)
+
+    def keeps_events(self, path: Path) -> bool:
+        """Whether hepimg wrote the file."""
+        return not self.fields and self.is_described(path)
 
     def _others(self) -> list[str]:
         return [name for name in self.fields if name not in {*MOMENTUM, "eta", "y", "phi"}]
 
     def _particles(self, table: Table, first: int, last: int) -> Ragged:
-        from hepimg_files.conventions import from_cartesian, wrapped
+        from hepimg_files.conventions import from_cartesian, place_in, wrapped
         from hepimg_files.tables.entries import replace_momenta, require_sound, with_momenta
 
         raw = table.ragged(self.fields, first, last)
@@ -130,11 +149,17 @@ class PlainSource(TableSource):
         scale = IN_GEV[self.unit]
         if "px" in raw:
             px, py, pz, energy = (raw[name] * scale for name in COORDINATES[0])
-            return replace_momenta(raw, from_cartesian(px, py, pz, energy, where=str(table.path)))
+            place = place_in(raw.offsets, first, self.collection)
+            return replace_momenta(raw, from_cartesian(px, py, pz, energy, place))
         if "eta" in raw:
             return with_momenta(raw, scale)
         mass = raw["mass"] * scale if "mass" in raw else np.zeros(len(raw["pt"]))
         return replace_momenta(raw, {"pt": raw["pt"] * scale, "y": raw["y"], "phi": wrapped(raw["phi"]), "mass": mass})
+
+
+def _listed(ports: Mapping[str, Port], names: Sequence[str]) -> str:
+    """Those of the names that there are, as they are."""
+    return "; ".join(str(ports[name]) for name in names if name in ports) or "none of these"
 
 
 def holds_events(description: Mapping[str, Any]) -> bool:

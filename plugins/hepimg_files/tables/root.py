@@ -17,6 +17,9 @@ from hepimg_files.tables.table import Branch, Table, near, numbers
 UNIQUE_ID = 0xFFFFFF
 """The bits of TObject::fUniqueID that count objects; those above tell the process (ROOT's TProcessID)."""
 
+MAX_EXPANSION, HARMLESS = 1100, 1 << 26
+"""A basket unpacks to at most so many times its bytes (gzip reaches 1032), and to 64 MiB without a closer look."""
+
 _COLLECTION = re.compile(r"_collection\d+$")
 _LENGTH = re.compile(r"(\[\d+\])+$")
 
@@ -67,10 +70,24 @@ class RootTable(Table):
         branch = self._tree[self._keys[name]]
         if getattr(branch, "num_entries", self.entries) != self.entries:
             raise self._wrong(name, f"{branch.num_entries} entries", f"{self.entries}, as the tree has")
+        if self._tree.classname != "ROOT::RNTuple":
+            self._check_baskets(name, branch, first, last)
         layout = ak.to_packed(branch.array(entry_start=first, entry_stop=last), highlevel=False)
         if layout.is_unknown:  # no entry at all
             raise self._wrong(name, "nothing of a known type", "numbers")
         return layout
+
+    def _check_baskets(self, name: str, branch: Any, first: int, last: int) -> None:
+        """No basket of a TTree claims more than its bytes unpack to: uproot reserves what is claimed."""
+        for each in (branch, branch.count_branch):
+            for number in range(each.num_baskets - len(each.embedded_baskets) if each is not None else 0):
+                start, stop = each.basket_entry_start_stop(number)
+                if start >= last or stop <= first:
+                    continue
+                key = each.basket_key(number)
+                claimed, stored = key.data_uncompressed_bytes, key.data_compressed_bytes
+                if claimed > MAX_EXPANSION * stored + HARMLESS:
+                    raise self._wrong(name, f"a basket of {claimed >> 20} MiB in {stored} bytes", "an undamaged file")
 
     def _branch(self, name: str, layout: Any) -> Branch:
         import awkward as ak

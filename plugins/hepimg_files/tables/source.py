@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ RESERVED = {"event", "weight", "jet", "row", "sample", *JET_UNITS}
 class TableSource(FileSource):
     """Rows of a file of named branches."""
 
+    reserved: ClassVar[Set[str]] = RESERVED
+    """Columns that ``columns`` cannot replace."""
+
     columns: dict[str, str] = Field(
         {},
         description="further columns: name -> branch with one number for each row, such as {tau1: FatJet_tau1}; in a "
@@ -45,7 +48,7 @@ class TableSource(FileSource):
         for name in columns:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
                 raise ValueError(f"a column's name is made of letters, digits and _, found {name!r}")
-            if name in RESERVED:
+            if name in cls.reserved:
                 raise ValueError(f"the column {name} has a meaning of its own: take another name")
         return columns
 
