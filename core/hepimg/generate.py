@@ -116,7 +116,7 @@ def _work(
     flying: dict[Path, tuple[Order, Future[int]]] = {}
     failures: dict[Path, Exception] = {}
     while True:
-        for plan in plans:
+        for plan in sorted(plans, key=lambda plan: plan.entry.name):
             _raise_first(plan, made, failures)
         for order in _wanted(plans, made, jobs):
             if order.path not in flying and order.path not in failures:

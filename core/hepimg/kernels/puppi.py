@@ -11,6 +11,9 @@ TWO_PI = 2 * math.pi
 MAX_ROWS = 4096
 """Of the tiles along rapidity, whatever the range."""
 
+SMALLEST = np.nextafter(0.0, 1.0)
+"""Squared distance: what lies in the same place is no neighbour."""
+
 
 def neighbour_sums(
     targets: tuple[Array, Array, Array],
@@ -85,7 +88,7 @@ def _neighbour_sums(
     sums: Array,
 ) -> None:
     columns = max(int(TWO_PI / radius), 1)
-    lower, upper = min_distance * min_distance, radius * radius
+    lower, upper = max(min_distance * min_distance, SMALLEST), radius * radius
     for event in range(first, last):
         start, stop = source_offsets[event], source_offsets[event + 1]
         if start == stop:
@@ -99,8 +102,8 @@ def _neighbour_sums(
         for j in range(stop - start):
             k = start + order[j]
             near_y[j], near_phi[j], near_pt[j] = source_y[k], source_phi[k], source_pt[k]
-        squares = np.empty(stop - start)
-        pt, gap = np.empty(stop - start + 1), np.empty(stop - start + 1)  # one more: it may be written behind the last
+        # one more: what is out of reach is written behind the last that is not
+        squares, pt, gap = np.empty(stop - start), np.empty(stop - start + 1), np.empty(stop - start + 1)
         for i in range(offsets[event], offsets[event + 1]):
             row = math.floor(min(max((y[i] - bottom) / height, -2.0), rows + 1.0))
             column = min(int(phi[i] / TWO_PI * columns), columns - 1)
@@ -111,7 +114,9 @@ def _neighbour_sums(
                 for k in range(pieces):
                     tile = near_row * columns + (column - 1 + k) % columns
                     here = slice(starts[tile], starts[tile + tiles])
-                    n = _within(y[i], phi[i], near_y[here], near_phi[here], near_pt[here], lower, upper, pt, gap, n, squares)
+                    n = _within(
+                        y[i], phi[i], near_y[here], near_phi[here], near_pt[here], lower, upper, squares, pt, gap, n
+                    )
             sums[i] = _sum_of_terms(pt[:n], gap[:n], exponent)
 
 
@@ -124,14 +129,15 @@ def _within(
     near_pt: Array,
     lower: float,
     upper: float,
+    squares: Array,
     pt: Array,
     gap: Array,
     n: int,
-    squares: Array,
 ) -> int:
-    """Put pT and squared distance of the sources within reach behind the first ``n``; how many there are then.
+    """Write pT and squared distance of the sources within reach behind the first ``n``; how many there are then.
 
-    Without branches, for which of them are within reach cannot be predicted.
+    ``squares`` is room to work in.  No loop has a branch: the first is made in vector registers, and which sources are
+    within reach cannot be predicted.
     """
     for j in range(len(near_y)):
         dphi = abs(phi - near_phi[j])
@@ -139,16 +145,16 @@ def _within(
         dphi = dphi if dphi < other else other
         dy = y - near_y[j]
         squares[j] = dy * dy + dphi * dphi
+    count = np.uint64(n)  # without a sign: it is not looked at for numbers from the end
     for j in range(len(near_y)):
-        square = squares[j]
-        pt[n], gap[n] = near_pt[j], square
-        n += (lower <= square) & (square <= upper) & (square > 0)
-    return n
+        pt[count], gap[count] = near_pt[j], squares[j]
+        count += np.uint64((lower <= squares[j]) & (squares[j] <= upper))
+    return int(count)
 
 
 @compiled
 def _sum_of_terms(pt: Array, gap: Array, exponent: float) -> float:
-    """The terms are made all at once and then added one after the other: so they are made in vector registers."""
+    """Sum of the terms, made in vector registers, then added in the order of the sources; ``pt`` is overwritten."""
     if exponent == 1:
         for j in range(len(pt)):
             pt[j] /= math.sqrt(gap[j])
