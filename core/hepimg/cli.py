@@ -42,7 +42,8 @@ Scheduler = Annotated[
 def run(
     file: File,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the results. [default: results/<file>]")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the results; by default results/NAME, from NAME.yaml."),
     ] = None,
     quick: Quick = False,
     assignments: Set = None,
@@ -124,7 +125,7 @@ def data(
         Format | None, typer.Option("--export", help="Write each sample to one file for other tools.")
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", help="Folder for the exported files. [default: data/<file>]")
+        Path | None, typer.Option("--to", help="Folder for the exported files; by default data/NAME, from NAME.yaml.")
     ] = None,
     preprocess: Annotated[
         bool, typer.Option("--preprocess", help="Export the rows as tasks see them, after the steps of preprocess.")
@@ -156,7 +157,9 @@ def data(
         files = export_samples(stored, export, folder, bars, steps) if export else []
     for name, sample in stored.items():
         described = describe_sample(sample)
-        typer.echo(f"{name}: {sample.rows} rows, {len(sample.shards)} shards in {sample.shards[0][0].parent}")
+        asked = analysis.samples[name].rows or sample.rows
+        fewer = f" ({asked} were asked for: there are no more)" if sample.rows < asked else ""
+        typer.echo(f"{name}: {sample.rows} rows{fewer}, {len(sample.shards)} shards in {sample.shards[0][0].parent}")
         typer.echo(f"  checksum {described['checksum']}")
         for fact, value in described["facts"].items():
             typer.echo(f"  {fact}: {value:g}" if isinstance(value, float) else f"  {fact}: {value}")

@@ -6,9 +6,11 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from hepimg.analysis import Analysis, AnalysisOptions, DataOptions, MetricEntry, SampleEntry, TaskEntry, TaskOptions
 from hepimg.components import Component
@@ -137,9 +139,16 @@ class _Builder:
         try:
             return model.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
-            for fault in error.errors(include_url=False):
-                where = tuple(part for part in fault["loc"] if not (isinstance(part, str) and "[" in part))
-                self.complain((*place, *where), _explain(fault, model))
+            faults = error.errors(include_url=False)
+            for name in dict.fromkeys(fault["loc"][0] if fault["loc"] else "" for fault in faults):
+                of_option = [fault for fault in faults if (fault["loc"][0] if fault["loc"] else "") == name]
+                field = model.model_fields.get(str(name))
+                if field is not None and len(of_option) > 1 and get_origin(field.annotation) in (Union, UnionType):
+                    self.complain((*place, name), _explain_choice(of_option, field, content[name]))
+                    continue
+                for fault in of_option:
+                    where = tuple(part for part in fault["loc"] if not (isinstance(part, str) and "[" in part))
+                    self.complain((*place, *where), _explain(fault, model))
             return None
 
     def component(self, kind: Kind, content: Any, place: Place) -> Any:
@@ -294,6 +303,15 @@ def _explain(fault: Any, model: type[BaseModel]) -> str:
     message: str = fault["msg"].removeprefix("Value error, ")
     given = fault["input"]
     return f"{message}; found {given!r}" if not isinstance(given, (dict, list)) else message
+
+
+def _explain_choice(faults: Sequence[Any], field: FieldInfo, given: Any) -> str:
+    """One message for an option of several possible types, all of which complain: the telling one, if there is one."""
+    of_type = ("missing", "extra_forbidden", "model_type", "tuple_type", "too_short", "too_long")
+    telling = [fault for fault in faults if fault["type"] not in of_type and not fault["type"].endswith("_type")]
+    if len(telling) == 1:
+        return f"{telling[0]['msg'].removeprefix('Value error, ')}; found {given!r}"
+    return f"found {given!r}; needed: {field.description}"
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:

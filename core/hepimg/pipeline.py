@@ -100,6 +100,10 @@ def _execute(
     warming = threading.Thread(target=_warm_up, args=(bool(analysis.tasks),), daemon=True)
     warming.start()
     stored = make_data(analysis, cache, bars, jobs, scheduler)
+    for name, sample in stored.items():
+        asked = analysis.samples[name].rows
+        if asked is not None and sample.rows < asked:
+            bars.say(f"sample {name}: {sample.rows} rows; {asked} were asked for, and there are no more")
     seconds: dict[str, Any] = {"data": {name: sum(m["seconds"] for m in s.manifests) for name, s in stored.items()}}
     if warming.is_alive():
         bars.say("loading libraries and kernels (kernels are compiled at the first run)")

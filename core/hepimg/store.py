@@ -84,7 +84,7 @@ def writing(path: Path) -> Iterator[Path]:
             f"cannot write: {error.strerror or error}",
             where=str(path),
             needed="a folder that can be written, with room on its disk",
-            fix="Free space or choose another folder (--out, HEPIMG_CACHE); what was finished is kept.",
+            fix="Free space or choose another folder (--out, --to, HEPIMG_CACHE); what was finished is kept.",
         ) from error
     finally:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() and os.access(

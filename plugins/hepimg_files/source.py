@@ -43,6 +43,7 @@ class FileSource(Source):
         "{is_signal: 1, pt: [500, null]}",
     )
 
+    _facts: dict[str, float | str] = PrivateAttr(default_factory=dict)
     _counts: dict[tuple[Path, int, int], int] = PrivateAttr(default_factory=dict)
 
     @field_validator("files")
@@ -147,11 +148,17 @@ class FileSource(Source):
         check_sample(sample, str(path))
         check_units(sample, self.rows_out == "jet", str(path))
         keep = self._selected(sample, path)
+        files = self.files if isinstance(self.files, str) else ", ".join(self.files)
+        self._facts.update(files=files, entries_read=last - first, rows_selected=int(keep.sum()))
         if not keeps_events:
             sample = sample.with_columns(event=event_numbers(path, sample.column("event")))
         sample = sample[keep]
         for start in range(0, max(len(sample), 1), self.batch):
             yield sample[start : start + self.batch]
+
+    def facts(self) -> Mapping[str, float | str]:
+        """Which files, how many entries were read, how many rows were kept by ``select``."""
+        return dict(self._facts)
 
     def _selected(self, sample: Sample, path: Path) -> NDArray[np.bool_]:
         """(n_rows,) which rows pass ``select``."""

@@ -41,8 +41,8 @@ class Layer(Options):
     merge: int = Field(
         1,
         ge=1,
-        description="cells of the grid, along each axis, that this layer reads out as one, at its centre; an even number "
-        "puts that on corners of the cells of pairs, if its grid is the same, and pairs refuses them",
+        description="cells of the grid, along each axis, that this layer reads out as one, at its centre; an even "
+        "number puts that on corners of the cells of pairs, if its grid is the same, and pairs refuses them",
     )
 
     @property

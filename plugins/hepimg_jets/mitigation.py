@@ -27,7 +27,11 @@ class Tracks(Options):
 
     def known(self, particles: Ragged) -> NDArray[np.bool_]:
         """(n_particles,) which of them are tracks."""
-        return np.asarray((particles["charge"] != 0) & (particles["pt"] >= self.pt) & self.central(particles))
+        return self.charged(particles) & self.central(particles)
+
+    def charged(self, particles: Ragged) -> NDArray[np.bool_]:
+        """(n_particles,) which of them the tracker sees where they fly through it."""
+        return np.asarray((particles["charge"] != 0) & (particles["pt"] >= self.pt))
 
     def central(self, particles: Ragged) -> NDArray[np.bool_]:
         """(n_particles,) which of them fly through the tracker."""

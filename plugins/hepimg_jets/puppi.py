@@ -55,15 +55,14 @@ class Puppi(Mitigation):
     def weights(self, particles: Ragged) -> tuple[Floats, Floats]:
         """The weight of each particle."""
         tracks = self.tracks or Tracks()
-        known, central = tracks.known(particles), tracks.central(particles)
+        central = tracks.central(particles)
+        known = tracks.charged(particles) & central
         hard = known & (particles["vertex"] == HARD_VERTEX)
         pileup = known & ~hard
         weights = hard.astype(np.float64)
         for judged, sources in ((central & ~known, hard), (~central, np.ones_like(hard))):
             weights[judged] = self._judge(particles, judged, pileup, sources)
-        row = _rows(particles)
-        vertices = np.unique(np.stack([row[pileup], particles["vertex"][pileup]]), axis=1)[0]
-        n_vertices = np.bincount(vertices, minlength=len(particles))[row]
+        n_vertices = np.repeat(_count_vertices(particles, pileup), particles.counts)
         soft = weights * particles["pt"] < self.min_pt[0] + self.min_pt[1] * n_vertices
         weights[~known & (n_vertices > 0) & (soft | (weights < self.min_weight))] = 0.0
         return weights, weights
@@ -72,21 +71,22 @@ class Puppi(Mitigation):
         """(n_judged,) weights before the cuts."""
         from hepimg.kernels.puppi import chi_squared_weights
 
-        reference = self._alpha(particles, pileup, sources)
-        starts = np.concatenate([[0], np.cumsum(pileup)])[particles.offsets]
-        centre, width = _median_and_left_rms([reference[a:b] for a, b in pairwise(starts)])
-        row = _rows(particles)[judged]
-        alpha = self._alpha(particles, judged, sources)
+        alphas = self._alphas(particles, judged | pileup, sources)
+        these, reference = alphas.where(judged), alphas.where(pileup)
+        events = [reference["alpha"][a:b] for a, b in pairwise(reference.offsets)]
+        centre, width = (np.repeat(values, these.counts) for values in _median_and_left_rms(events))
         with np.errstate(divide="ignore", invalid="ignore"):
-            rise = alpha - centre[row]  # NaN, not above 0, where both are minus infinity
-            deviation = np.where(rise > 0, rise / width[row], 0.0)
-        return np.where(np.isnan(centre[row]), 1.0, chi_squared_weights(deviation))
+            rise = these["alpha"] - centre  # NaN, not above 0, where both are minus infinity
+            deviation = np.where(rise > 0, rise / width, 0.0)
+        return np.where(np.isnan(centre), 1.0, chi_squared_weights(deviation))
 
-    def _alpha(self, particles: Ragged, targets: Mask, sources: Mask) -> Floats:
-        """(n_targets,) minus infinity for a particle without neighbours."""
+    def _alphas(self, particles: Ragged, targets: Mask, sources: Mask) -> Ragged:
+        """The field ``alpha`` of all particles: minus infinity without neighbours, NaN where it is not a target."""
         from hepimg.kernels.puppi import neighbour_sums
+        from hepimg.sample import Ragged
 
-        around, near = particles.where(targets), particles.where(sources)
+        places = Ragged(particles.offsets, {name: particles[name] for name in ("y", "phi")})
+        around, near = places.where(targets), places.with_fields(pt=particles["pt"]).where(sources)
         sums = neighbour_sums(
             (around.offsets, around["y"], around["phi"]),
             (near.offsets, near["y"], near["phi"], near["pt"]),
@@ -94,13 +94,18 @@ class Puppi(Mitigation):
             min_distance=self.min_distance,
             exponent=self.exponent,
         )
+        alpha = np.full(len(targets), np.nan)
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(sums))
+            alpha[targets] = np.log(sums)
+        return Ragged(particles.offsets, {"alpha": alpha})
 
 
-def _rows(particles: Ragged) -> NDArray[np.int64]:
-    """(n_particles,) the event of each."""
-    return np.repeat(np.arange(len(particles)), particles.counts)
+def _count_vertices(particles: Ragged, tracks: Mask) -> NDArray[np.int64]:
+    """(n_events,) how many vertices the tracks of each event come from."""
+    numbers, vertex = np.unique(particles["vertex"][tracks], return_inverse=True)
+    event = np.repeat(np.arange(len(particles)), particles.counts)[tracks]
+    span = max(len(numbers), 1)
+    return np.bincount(np.unique(event * span + vertex) // span, minlength=len(particles))
 
 
 def _median_and_left_rms(alphas: Sequence[Floats]) -> tuple[Floats, Floats]:

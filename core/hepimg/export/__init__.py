@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,9 @@ from hepimg.shards import read_shard
 Format = Literal["parquet", "hdf5", "root"]
 
 SUFFIXES: Mapping[Format, str] = {"parquet": ".parquet", "hdf5": ".h5", "root": ".root"}
+
+OWN = ("sample", "row")
+"""Columns that a dataset adds for its own use."""
 
 Shards = Callable[[], Iterator[Sample]]
 """Gives the rows of a sample, shard by shard, as often as it is called."""
@@ -74,6 +78,7 @@ def _shards(stored: StoredSample, preprocess: tuple[Step, ...], progress: Progre
         if preprocess:
             part = Part(0, path, first, np.arange(rows))
             ((_, sample),) = Dataset((part,), (stored.name,), preprocess).samples()
+            sample = replace(sample, classes=(), columns={k: v for k, v in sample.columns.items() if k not in OWN})
         else:
             sample = read_shard(path)[:rows]
         first += rows

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hepimg.errors import DataError
+from hepimg.export.alike import require_alike
 from hepimg.sample import Sample
 from hepimg.shards import to_arrow
 from hepimg.store import writing
@@ -18,7 +19,7 @@ def write_parquet(path: Path, shards: Callable[[], Iterator[Sample]]) -> None:
     """Write samples of the same columns into one file, one after another; never more than one is in memory.
 
     Raises:
-        DataError: there is none, or the disk is full.
+        DataError: there is none, they differ, or the disk is full.
     """
     import pyarrow.parquet as pq
 
@@ -29,6 +30,7 @@ def write_parquet(path: Path, shards: Callable[[], Iterator[Sample]]) -> None:
                 table = to_arrow(sample)
                 if writer is None:
                     writer = pq.ParquetWriter(temporary, table.schema, compression="zstd", write_page_checksum=True)
+                require_alike(table.schema, writer.schema, path)
                 writer.write_table(table)
         finally:
             if writer is not None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.errors import DataError
+from hepimg.export.alike import require_alike
 from hepimg.sample import Sample
 from hepimg.shards import to_arrow
 from hepimg.store import writing
@@ -27,7 +28,7 @@ def write_root(path: Path, shards: Callable[[], Iterator[Sample]]) -> None:
     """Write samples of the same columns into one tree, one after another; never more than one is in memory.
 
     Raises:
-        DataError: there is none, a column has a type that ROOT does not know, or the disk is full.
+        DataError: there is none, they differ, a column has a type that ROOT does not know, or the disk is full.
     """
     import uproot
 
@@ -40,6 +41,7 @@ def write_root(path: Path, shards: Callable[[], Iterator[Sample]]) -> None:
                     TREE, layout.types(sample), counter_name=layout.counter, field_name=layout.branch_of_field
                 )
                 file["hepimg"] = json.dumps(layout.description(sample))
+            require_alike(to_arrow(sample[:0]).schema, layout.schema, path)
             if len(sample):
                 tree.extend(layout.arrays(sample))
         if tree is None:
@@ -50,6 +52,7 @@ class _Layout:
     """Which branch holds what: names of hepimg are free, names of branches are not, and must differ."""
 
     def __init__(self, sample: Sample) -> None:
+        self.schema = to_arrow(sample[:0]).schema
         self.taken: set[str] = set()
         self.columns = {name: self._free(name) for name in sample.columns}
         self.outer = {name: self._free(name) for name in (*sample.collections, *sample.images)}
@@ -96,7 +99,7 @@ class _Layout:
 
     def description(self, sample: Sample) -> dict[str, Any]:
         """What a reader needs besides the branches."""
-        described: dict[str, Any] = json.loads(to_arrow(sample[:0]).schema.metadata[b"hepimg"])
+        described: dict[str, Any] = json.loads(self.schema.metadata[b"hepimg"])
         inner = {
             name: {field: self.fields[self.outer[name], field] for field in _fields(sample, name)[1]}
             for name in self.outer

@@ -102,8 +102,7 @@ def _neighbour_sums(
         for j in range(stop - start):
             k = start + order[j]
             near_y[j], near_phi[j], near_pt[j] = source_y[k], source_phi[k], source_pt[k]
-        # one more: what is out of reach is written behind the last that is not
-        squares, pt, gap = np.empty(stop - start), np.empty(stop - start + 1), np.empty(stop - start + 1)
+        squares, pt, gap = np.empty(stop - start), np.empty(stop - start), np.empty(stop - start)
         for i in range(offsets[event], offsets[event + 1]):
             row = math.floor(min(max((y[i] - bottom) / height, -2.0), rows + 1.0))
             column = min(int(phi[i] / TWO_PI * columns), columns - 1)

@@ -130,7 +130,7 @@ def _data(content: Content) -> str:
         ]
         for name, sample in samples.items()
     ]
-    return text_table(("sample", "jets", "generator", "time", "checksum", "key"), rows) if rows else ""
+    return text_table(("sample", "jets", "source", "time", "checksum", "key"), rows) if rows else ""
 
 
 def _digest(checksum: str) -> str:

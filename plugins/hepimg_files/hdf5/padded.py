@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,7 @@ def particles_of(
     return Ragged(offsets, fields, PARTICLE_UNITS | kept)
 
 
-def _check_eta(eta: NDArray[Any], place: Place) -> None:
+def _check_eta(eta: NDArray[Any], place: Callable[[int], str]) -> None:
     """Pseudorapidities are told as they stand in the file, before sinh makes infinities of them."""
     wrong = ~(np.abs(eta) <= LIMITS["eta"])
     if wrong.any():

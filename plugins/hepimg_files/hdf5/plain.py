@@ -186,7 +186,7 @@ class PlainHdf5(Hdf5Source):
             shape = file.dataset(name).shape
             if name not in taken and shape[0] == length and (is_ours or len(shape) == 1):
                 columns[name] = self._unit(file, name, is_ours)
-        clash = sorted(RESERVED.intersection(columns))
+        clash = () if is_ours else sorted(RESERVED.intersection(columns))
         if clash:
             raise DataError(
                 f"a dataset {clash[0]}, a name that hepimg gives to a column of its own",
@@ -241,7 +241,7 @@ class Hdf5Events(PlainHdf5):
 
 
 def _direction(columns: Mapping[str, NDArray[Any]], summed: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
-    """y from what is stored of a jet, or eta: the constituents may be fewer, or relative to the jet."""
+    """The y of a jet from what is stored of it, or its eta: the constituents may be fewer, or relative to the jet."""
     pt, mass = columns["pt"], columns["mass"]
     if "y" in summed and "eta" not in summed:
         return {"y": rapidity(pt, columns["eta"], mass).astype(np.float32)}

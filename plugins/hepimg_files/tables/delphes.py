@@ -68,8 +68,8 @@ class _Delphes(TableSource):
         yield from super().batches(shard)
 
     def facts(self) -> Mapping[str, float | str]:
-        """How many entries were left out."""
-        return {"invalid_dropped": self._dropped} if self.drop_invalid else {}
+        """What all files have, and how many entries were left out."""
+        return {**super().facts(), **({"invalid_dropped": self._dropped} if self.drop_invalid else {})}
 
     def objects(
         self, table: RootTable, objects: Objects, first: int, last: int

@@ -130,8 +130,9 @@ class NanoAODJets(_NanoAOD):
     )
     puppi: bool | None = Field(
         None,
-        description=f"{PUPPI_WEIGHTS}; false: candidates as they are; null: as the jets of Run 2 were made, FatJet with "
-        "the weights, Jet (charged-hadron subtraction) without. The jets of Run 3 are made with them: Jet needs true",
+        description=f"{PUPPI_WEIGHTS}; false: candidates as they are; null: as the jets of Run 2 were made, FatJet "
+        "with the weights, Jet (charged-hadron subtraction) without. The jets of Run 3 are made with them: "
+        "Jet needs true",
     )
 
     def writes(self) -> Sequence[Port]:
@@ -176,8 +177,8 @@ class NanoAODJets(_NanoAOD):
         ratio = float(np.median(summed[usable] / given[usable]))
         if not abs(ratio - 1) < SUM_TOLERANCE:
             raise DataError(
-                f"with puppi: {str(puppi).lower()}, the candidates add up to {ratio:.4g} of {self.jets}_pt (1 - "
-                f"{self.jets}_rawFactor) (median)",
+                f"with puppi: {str(puppi).lower()}, the candidates add up to {ratio:.4g} of {self.jets}_pt "
+                f"(1 - {self.jets}_rawFactor) (median)",
                 where=f"{table.path}, entries {first} to {last}",
                 needed="the candidates that the jets were made of",
                 fix=f"Try puppi: {str(not puppi).lower()}.",

@@ -10,10 +10,17 @@ from typing import Any
 import numpy as np
 
 from hepimg.errors import DataError
+from hepimg_files.tables.parquet_pages import chunks_of, unpacked_size
 from hepimg_files.tables.table import Branch, Table, numbers
 
 BATCH = 10_000
 """Rows decoded at a time: a row group may be larger than memory."""
+
+BATCH_BYTES = 2**28
+"""Bytes decoded at a time, of rows of a mean size."""
+
+WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
+"""Bytes of a value in memory."""
 
 
 class ParquetTable(Table):
@@ -66,16 +73,16 @@ class ParquetTable(Table):
         """The rows ``first:last`` as a pyarrow.Table; only the row groups that hold them are read.
 
         Raises:
-            DataError: there are fewer.
+            DataError: there are fewer, they take more than memory has, or a column holds strings.
         """
         import pyarrow as pa
 
         metadata = self._file.metadata
         ends = np.cumsum([metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)], dtype=np.int64)
         starts = ends - np.diff(ends, prepend=0)
-        groups = np.flatnonzero((starts < last) & (ends > first)).tolist()
+        groups = np.flatnonzero((starts < last) & (ends > first)).tolist() if first < last else []
+        size = self._rows_at_a_time(groups, columns or self._file.schema_arrow.names, first, last) if groups else 0
         batches, position = [], int(starts[groups[0]]) if groups else last
-        size = max(1, min(last - first, BATCH))
         for batch in self._file.iter_batches(size, groups, columns, use_threads=False) if groups else ():
             low, high = max(first - position, 0), min(last - position, batch.num_rows)
             if low < high:
@@ -89,6 +96,30 @@ class ParquetTable(Table):
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
         return pa.Table.from_batches(batches, schema)
+
+    def _rows_at_a_time(self, groups: list[int], columns: list[str], first: int, last: int) -> int:
+        """How many rows are decoded at a time.
+
+        Raises:
+            DataError: the rows take more than memory has, or a column holds strings.
+        """
+        rows = sum(self._file.metadata.row_group(group).num_rows for group in groups)
+        unpacked = self._unpacked(groups, columns)
+        self.check_size(unpacked, columns, first, last, (last - first) / rows)
+        return max(1, min(last - first, BATCH, BATCH_BYTES * rows // max(unpacked, 1)))
+
+    def _unpacked(self, groups: list[int], columns: list[str]) -> int:
+        """Bytes that some columns of some row groups take in memory."""
+        status, schema, wanted = self.path.stat(), self._file.schema, []
+        chunks = chunks_of(self.path, status.st_size, status.st_mtime_ns)
+        for group in groups:
+            for number, chunk in enumerate(chunks[group]):
+                if chunk.column in columns:
+                    leaf = schema.column(number)
+                    if leaf.physical_type == "BYTE_ARRAY":
+                        raise self._wrong(chunk.column, "strings", "numbers, or lists of numbers")
+                    wanted.append((chunk, WIDTHS.get(leaf.physical_type, leaf.length)))
+        return unpacked_size(self.path, wanted)
 
     def _branch(self, name: str, table: Any) -> Branch:
         column, field = self._branches[name]

@@ -107,14 +107,14 @@ class PlainSource(TableSource):
         """Raise where a file holds something else than the first one."""
         first = self.first_file()
         here, there = self._held(path), self._held(first)
-        other = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
-        if other:
-            raise DataError(
-                f"differs from {first} in {', '.join(other)}: it has {_listed(here, other)}",
-                where=str(path),
-                needed=f"{_listed(there, other)}, as there",
-                fix="Export both anew with the same steps, or make them two samples.",
-            )
+        said = {
+            "lacks": [name for name in there if name not in here],
+            "has besides": [name for name in here if name not in there],
+            "has otherwise": [name for name in there if here.get(name, there[name]) != there[name]],
+        }
+        found = [f"{verb} {', '.join(names)}" for verb, names in said.items() if names]
+        if found:
+            raise DataError("; ".join(found), where=str(path), needed=f"what {first} holds, alike")
 
     def _own(self, path: Path, first: int, last: int) -> Sample:
         """A file that hepimg wrote."""
@@ -155,11 +155,6 @@ class PlainSource(TableSource):
             return with_momenta(raw, scale)
         mass = raw["mass"] * scale if "mass" in raw else np.zeros(len(raw["pt"]))
         return replace_momenta(raw, {"pt": raw["pt"] * scale, "y": raw["y"], "phi": wrapped(raw["phi"]), "mass": mass})
-
-
-def _listed(ports: Mapping[str, Port], names: Sequence[str]) -> str:
-    """Those of the names that there are, as they are."""
-    return "; ".join(str(ports[name]) for name in names if name in ports) or "none of these"
 
 
 def holds_events(description: Mapping[str, Any]) -> bool:

@@ -20,6 +20,9 @@ UNIQUE_ID = 0xFFFFFF
 MAX_EXPANSION, HARMLESS = 1100, 1 << 26
 """A basket unpacks to at most so many times its bytes (gzip reaches 1032), and to 64 MiB without a closer look."""
 
+RNTUPLE_WIDTH = 8
+"""Bytes of the widest numbers of an RNTuple."""
+
 _COLLECTION = re.compile(r"_collection\d+$")
 _LENGTH = re.compile(r"(\[\d+\])+$")
 
@@ -43,7 +46,9 @@ class RootTable(Table):
 
     def read(self, names: Iterable[str], first: int, last: int) -> dict[str, Branch]:
         """The entries ``first:last`` of some branches."""
-        return {name: self._branch(name, self._layout(name, first, last)) for name in dict.fromkeys(names)}
+        wanted = [*dict.fromkeys(names)]
+        self.check_size(sum(self._unpacked(name, first, last) for name in wanted), wanted, first, last)
+        return {name: self._branch(name, self._layout(name, first, last)) for name in wanted}
 
     def references(self, name: str, first: int, last: int) -> tuple[Branch, Branch]:
         """A jagged branch of TRefArray, such as the constituents of each jet of each event.
@@ -53,9 +58,10 @@ class RootTable(Table):
             ``fUniqueID`` of what they refer to.
 
         Raises:
-            DataError: the branch is missing, or is something else.
+            DataError: the branch is missing, takes more than memory has, or is something else.
         """
         self.require([name])
+        self.check_size(self._unpacked(name, first, last), [name], first, last)
         layout = self._layout(name, first, last)
         if not layout.is_list or "refs" not in layout.content.fields:
             raise self._wrong(name, "no TRefArray", "references to other objects of the event")
@@ -63,6 +69,18 @@ class RootTable(Table):
         assert inner.offsets is not None
         outer = np.asarray(layout.offsets.data, np.int64)
         return Branch(np.diff(inner.offsets), outer), Branch(inner.values & UNIQUE_ID, inner.offsets)
+
+    def _unpacked(self, name: str, first: int, last: int) -> int:
+        """Bytes that a branch unpacks to: whole baskets, or whole clusters of an RNTuple."""
+        branch = self._tree[self._keys[name]]
+        if self._tree.classname == "ROOT::RNTuple":
+            return _unpacked_field(self._tree, branch.field_id, first, last)
+        size = 0
+        for part in (branch, *branch.values(recursive=True)):
+            starts = np.asarray(part.entry_offsets)
+            baskets = np.flatnonzero((starts[:-1] < last) & (starts[1:] > first)).tolist()
+            size += sum(part.basket_uncompressed_bytes(basket) for basket in baskets)
+        return size
 
     def _layout(self, name: str, first: int, last: int) -> Any:
         import awkward as ak
@@ -124,6 +142,25 @@ def _fields_of(tree: Any) -> dict[str, str]:
         if parents[k] != k and _COLLECTION.match(collection):
             keys.setdefault(record.field_name, f"{collection}.{record.field_name}")
     return keys
+
+
+def _unpacked_field(tree: Any, field: int, first: int, last: int) -> int:
+    """Bytes that a field of an RNTuple unpacks to, with the lengths of the lists that it stands in."""
+    parents = {k: record.parent_field_id for k, record in enumerate(tree.header.field_records)}
+
+    def line(k: int) -> list[int]:
+        """A field and those above it; one at the top is its own parent."""
+        return [k] if parents[k] == k else [k, *line(parents[k])]
+
+    columns = [k for k, column in enumerate(tree.column_records) if field in line(column.field_id)]
+    columns += [k for k, column in enumerate(tree.column_records) if column.field_id in line(field)[1:]]
+    clusters = [
+        k
+        for k, cluster in enumerate(tree.cluster_summaries)
+        if cluster.num_first_entry < last and cluster.num_first_entry + cluster.num_entries > first
+    ]
+    pages = (page for k in clusters for column in columns for page in tree.page_link_list[k][column].pages)
+    return RNTUPLE_WIDTH * sum(int(page.num_elements) for page in pages)
 
 
 def _checked(offsets: NDArray[np.int64], elements: int, name: str, path: Path) -> NDArray[np.int64]:

@@ -25,6 +25,15 @@ SHOWN = 12
 ENTRIES_PER_BYTE = 1000
 """Compression packs constants densely, but a file that claims more entries than this is damaged."""
 
+MAX_READ = 2 * 2**30
+"""Bytes that are read at a time."""
+
+MAX_EXPANSION = 100
+"""Numbers take at most so many times the bytes of their file: among momenta, even constants do not reach it."""
+
+SMALL = 2**26
+"""Bytes that any file may unpack to."""
+
 
 @dataclass(frozen=True)
 class Branch:
@@ -70,6 +79,38 @@ class Table(ABC):
         if not 0 <= self.entries <= ENTRIES_PER_BYTE * size:
             raise DataError(f"claims {self.entries} entries in {size} bytes", needed="an undamaged file")
         return self.entries
+
+    def check_size(self, unpacked: int, names: Iterable[str], first: int, last: int, share: float = 1.0) -> None:
+        """The entries ``first:last`` of some branches fit into memory, known before they are read.
+
+        Args:
+            unpacked: bytes that are unpacked for them.
+            names: of the branches.
+            first: entry.
+            last: entry, not included.
+            share: how much of what is unpacked belongs to these entries; the rest is not kept.
+
+        Raises:
+            DataError: they do not, or the file is too small to hold so much.
+        """
+        size, shown = self.path.stat().st_size, [*names]
+        what = f"{', '.join(shown[:3])}{' ...' if len(shown) > 3 else ''} in entries {first} to {last}"
+        kept = int(unpacked * share)
+        if unpacked > MAX_EXPANSION * size + SMALL:
+            raise DataError(
+                f"{what} unpack to {unpacked} bytes, in a file of {size}",
+                where=str(self.path),
+                needed=f"at most {MAX_EXPANSION} times the bytes of the file, and {SMALL >> 20} MiB: others are damaged",
+                fix="Give a smaller chunk if you trust it.",
+            )
+        if kept > MAX_READ:
+            chunk = max(1, (last - first) * MAX_READ // kept // 2)
+            raise DataError(
+                f"{what} take {kept} bytes, {kept / 2**30:.1f} GiB",
+                where=str(self.path),
+                needed=f"at most {MAX_READ / 2**30:g} GiB at a time",
+                fix=f"Give a smaller chunk, such as chunk: {chunk}.",
+            )
 
     def require(self, names: Iterable[str]) -> None:
         """Raise unless these branches exist.
