@@ -93,8 +93,11 @@ def write_jetclass(path: Path, n: int, seed: int = 0, **other: Any) -> Path:
     return write_tree(path, "tree", {name: values for name, values in branches.items() if values is not None})
 
 
-def nano_branches(n: int, seed: int = 0) -> dict[str, Any]:
-    """The branches of PFNano that are read: every candidate belongs to the first jet of its event, the only one."""
+def nano_branches(n: int, seed: int = 0, jets: str = "FatJet") -> dict[str, Any]:
+    """The branches of PFNano that are read: every candidate belongs to the first jet of its event, the only one.
+
+    FatJet is made of the candidates with their PUPPI weights, Jet without; the energy correction is 1 / 0.9.
+    """
     offsets, particles = momenta(n, seed)
     total = int(offsets[-1])
     index = np.arange(total) - np.repeat(offsets[:-1], np.diff(offsets))
@@ -105,17 +108,21 @@ def nano_branches(n: int, seed: int = 0) -> dict[str, Any]:
         "puppiWeight": (np.arange(total) % 3 / 2).astype(np.float32),
     }
     branches = {f"PFCands_{name}": jagged(offsets, values) for name, values in candidates.items()}
-    branches["FatJet_pt"] = ak.Array(np.full((n, 1), 500, np.float32))
-    branches["FatJet_pt"] = ak.from_regular(branches["FatJet_pt"])
-    branches["FatJetPFCands_jetIdx"] = jagged(offsets, np.zeros(total, np.int32))
-    branches["FatJetPFCands_pFCandsIdx"] = jagged(offsets, index.astype(np.int32))
+    weight = candidates["puppiWeight"] if jets == "FatJet" else np.ones(total)
+    row, four = np.repeat(np.arange(n), np.diff(offsets)), cartesian(particles)
+    raw = np.hypot(*(np.bincount(row, four[name] * weight, minlength=n) for name in ("px", "py")))
+    one = np.arange(n + 1)
+    branches[f"{jets}_pt"] = jagged(one, (raw / 0.9).astype(np.float32))
+    branches[f"{jets}_rawFactor"] = jagged(one, np.full(n, 0.1, np.float32))
+    branches[f"{jets}PFCands_jetIdx"] = jagged(offsets, np.zeros(total, np.int32))
+    branches[f"{jets}PFCands_pFCandsIdx"] = jagged(offsets, index.astype(np.int32))
     branches["genWeight"] = np.full(n, 2.5, np.float32)
     return branches
 
 
-def write_nano(path: Path, n: int, seed: int = 0, **other: Any) -> Path:
+def write_nano(path: Path, n: int, seed: int = 0, jets: str = "FatJet", **other: Any) -> Path:
     """A TTree ``Events``; ``other`` branches replace its own, None: the branch is left out."""
-    branches = {**nano_branches(n, seed), **other}
+    branches = {**nano_branches(n, seed, jets), **other}
     return write_tree(path, "Events", {name: values for name, values in branches.items() if values is not None})
 
 

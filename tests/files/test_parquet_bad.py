@@ -142,6 +142,55 @@ def test_rows_beyond_the_file_are_refused(tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
+def test_a_file_of_constants_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row of 2^24 + 1 zeros in each of four lists: a kilobyte."""
+    elements = 2**24 + 1
+    zeros = pa.ListArray.from_arrays(pa.array([0, elements], pa.int32()), np.zeros(elements, np.float32))
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(pa.table({name: zeros for name in FIELDS.values()}), path)
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", None)
+    with pytest.raises(DataError, match=r"part_.* in entries 0 to 1 unpack to 268\d+ bytes, in a file of \d+;") as caught:
+        read_everything(source(str(path)))
+    assert str(path) in str(caught.value)
+
+
+def test_too_much_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_plain_parquet(tmp_path / "a.parquet", 100, groups=100)
+    monkeypatch.setattr(table, "MAX_READ", 2_000)
+    with pytest.raises(DataError, match=r"entries 0 to 100 take \d+ bytes, .* smaller chunk, such as chunk: 1\d\.") as caught:
+        read_everything(source(str(path)))
+    assert str(path) in str(caught.value)
+    read_everything(Parquet(files=str(path), fields=FIELDS, chunk=12))
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("compression", ["none", "zstd", "gzip"])
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_pages_tell_what_they_unpack_to(version: str, compression: str, dictionary: bool, tmp_path: Path) -> None:
+    """Against what pyarrow holds of each column once it is read."""
+    rng = np.random.default_rng(1)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(0, 50, 2000))])
+    content = {
+        "constant": lists(np.ones(offsets[-1], np.float32), offsets),
+        "random": lists(rng.normal(size=offsets[-1]), offsets),
+        "flat": pa.array(rng.integers(0, 100, 2000)),
+        "pair": pa.FixedSizeListArray.from_arrays(pa.array(rng.normal(size=4000)), 2),
+    }
+    path, layout = tmp_path / "a.parquet", {"data_page_version": version, "data_page_size": 10_000}
+    pq.write_table(pa.table(content), path, 700, compression=compression, use_dictionary=dictionary, **layout)
+    file = pq.ParquetFile(path)
+    groups = chunks_of(path, path.stat().st_size, path.stat().st_mtime_ns)
+    assert len(groups) == 3
+    for number, chunks in enumerate(groups):
+        for leaf, chunk in enumerate(chunks):
+            values = file.read_row_group(number, [chunk.column]).column(0).combine_chunks().flatten()
+            width = values.type.bit_width // 8
+            assert chunk.values >= len(values) == file.metadata.row_group(number).column(leaf).num_values - empty(file, chunk, number)
+            unpacked = unpacked_size(path, [(chunk, width)])
+            assert len(values) * width <= unpacked <= 1.3 * (len(values) + 2100) * width
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

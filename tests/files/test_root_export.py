@@ -14,6 +14,7 @@ import uproot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hepimg.components import Shard
 from hepimg.errors import DataError
 from hepimg.export.parquet import write_parquet
 from hepimg.export.root import write_root
@@ -126,6 +127,39 @@ def test_root_branches_have_names_that_differ(tmp_path: Path) -> None:
         names = [branch.name for branch in file["rows"].branches]
     assert len(set(names)) == len(names)
     assert {"constituents_pt", "constituents_pt_2", "nconstituents", "nconstituents_2", "a_b"} <= set(names)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_files_must_be_alike(form: str, tmp_path: Path) -> None:
+    """The second lacks a column, has another one, and another unit."""
+    write, kind = FORMATS[form]
+    one, other = make_sample(5).with_columns(x=np.ones(5)), make_sample(5).with_columns({"mass": "MeV"}, z=np.ones(5))
+    for name, sample in (("a", one), ("b", other)):
+        write(tmp_path / f"{name}.{form}", lambda sample=sample: iter([sample]))
+    source = kind(files=str(tmp_path / f"*.{form}"))
+    source.writes()
+    with pytest.raises(DataError, match="lacks x; has besides z; has otherwise mass; needed: what .*a.* holds") as caught:
+        for number, part in enumerate(source.parts()):
+            list(source.batches(Shard(number, None, 1, part)))
+    assert caught.value.where == str(tmp_path / f"b.{form}")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda sample: sample.with_columns(x=np.ones(3)), r"x \(double, none in the first\)"),
+        (lambda sample: sample.with_columns(mass=sample.column("mass").astype("f8")), r"mass \(double, float in the first"),
+        (lambda sample: sample.with_columns({"mass": "MeV"}), "differs from the first in units"),
+        (lambda sample: Sample(sample.columns, units=sample.units), r"constituents \(none, "),
+    ],
+)
+def test_shards_must_be_alike(form: str, change: Any, message: str, tmp_path: Path) -> None:
+    shards = [make_sample(3), change(make_sample(3))]
+    with pytest.raises(DataError, match=message) as caught:
+        FORMATS[form][0](tmp_path / "a", lambda: iter(shards))
+    assert caught.value.where == str(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -106,7 +106,7 @@ class ParquetTable(Table):
         rows = sum(self._file.metadata.row_group(group).num_rows for group in groups)
         unpacked = self._unpacked(groups, columns)
         self.check_size(unpacked, columns, first, last, (last - first) / rows)
-        return max(1, min(last - first, BATCH, BATCH_BYTES * rows // max(unpacked, 1)))
+        return max(1, min(last - first, BATCH, BATCH_BYTES * int(rows) // max(unpacked, 1)))
 
     def _unpacked(self, groups: list[int], columns: list[str]) -> int:
         """Bytes that some columns of some row groups take in memory."""

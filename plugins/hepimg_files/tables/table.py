@@ -100,8 +100,8 @@ class Table(ABC):
             raise DataError(
                 f"{what} unpack to {unpacked} bytes, in a file of {size}",
                 where=str(self.path),
-                needed=f"at most {MAX_EXPANSION} times the bytes of the file, and {SMALL >> 20} MiB: others are damaged",
-                fix="Give a smaller chunk if you trust it.",
+                needed=f"an undamaged file: at most {MAX_EXPANSION} times its bytes, and {SMALL >> 20} MiB",
+                fix="If you trust it, give a smaller chunk, or write its rows in smaller groups.",
             )
         if kept > MAX_READ:
             chunk = max(1, (last - first) * MAX_READ // kept // 2)
