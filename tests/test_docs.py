@@ -64,13 +64,13 @@ def test_every_analysis_checks() -> None:
 
 def test_the_schema_accepts_what_the_check_accepts() -> None:
     import jsonschema
-    import yaml
 
     from hepimg.schema import analysis_schema
+    from hepimg.yaml_lines import read_yaml
 
     schema = analysis_schema()
     for path in (ROOT / "analyses").glob("*.yaml"):
-        content = yaml.safe_load(path.read_text())
+        content = read_yaml(path).content
         jsonschema.validate(content, schema)
         content["preprocess"].append({"step": "pool", "factr": 2})
         with pytest.raises(jsonschema.ValidationError):

@@ -28,4 +28,4 @@ def require_new(names: Iterable[str], ports: Ports, into: str) -> None:
     """
     there = [name for name in names if name in ports]
     if there:
-        raise ValueError(f"into: {into} would replace {', '.join(there)}, which is there already; choose another name")
+        raise ValueError(f"into: {into} would replace {', '.join(there)}, already there; choose another name")

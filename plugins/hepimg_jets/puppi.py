@@ -71,8 +71,9 @@ class Puppi(Mitigation):
         """(n_judged,) weights before the cuts."""
         from hepimg.kernels.puppi import chi_squared_weights
 
-        alphas = self._alphas(particles, judged | pileup, sources)
-        these, reference = alphas.where(judged), alphas.where(pileup)
+        targets = judged | pileup
+        alphas = self._alphas(particles, targets, sources)
+        these, reference = alphas.where(judged[targets]), alphas.where(pileup[targets])
         events = [reference["alpha"][a:b] for a, b in pairwise(reference.offsets)]
         centre, width = (np.repeat(values, these.counts) for values in _median_and_left_rms(events))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -81,7 +82,7 @@ class Puppi(Mitigation):
         return np.where(np.isnan(centre), 1.0, chi_squared_weights(deviation))
 
     def _alphas(self, particles: Ragged, targets: Mask, sources: Mask) -> Ragged:
-        """The field ``alpha`` of all particles: minus infinity without neighbours, NaN where it is not a target."""
+        """The field ``alpha`` of the targets: minus infinity without neighbours."""
         from hepimg.kernels.puppi import neighbour_sums
         from hepimg.sample import Ragged
 
@@ -94,10 +95,8 @@ class Puppi(Mitigation):
             min_distance=self.min_distance,
             exponent=self.exponent,
         )
-        alpha = np.full(len(targets), np.nan)
         with np.errstate(divide="ignore"):
-            alpha[targets] = np.log(sums)
-        return Ragged(particles.offsets, {"alpha": alpha})
+            return Ragged(around.offsets, {"alpha": np.log(sums)})
 
 
 def _count_vertices(particles: Ragged, tracks: Mask) -> NDArray[np.int64]:

@@ -1,5 +1,7 @@
 """Read randomly damaged ROOT or Parquet files: ``python table_fuzz.py FILE KIND CASES``; only a DataError is allowed.
 
+The whole file is read first, and some damage must go unnoticed: a reader that refuses every file would find no fault.
+
 It runs in a process of its own, since what it looks for takes the interpreter down, or never ends.
 """
 
@@ -60,12 +62,20 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
     return content
 
 
+def rows_of(source: TableSource) -> int:
+    """How many rows are read of the first chunks."""
+    source.writes()
+    shards = [Shard(index, None, 1, part) for index, part in enumerate(source.parts()[:5])]
+    return sum(len(batch) for shard in shards for batch in source.batches(shard))
+
+
 def main(file: Path, kind: str, cases: int) -> None:
     """Read all cases; one line at the end."""
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     warnings.simplefilter("ignore")  # NumPy's at numbers that are then refused
     content, refused, read = file.read_bytes(), 0, 0
+    whole = rows_of(SOURCES[kind](str(file)))
     with tempfile.TemporaryDirectory() as folder:
         for case in range(cases):
             path = Path(folder) / f"case{case}{file.suffix}"
@@ -73,9 +83,7 @@ def main(file: Path, kind: str, cases: int) -> None:
             signal.alarm(SECONDS)
             source = SOURCES[kind](str(path))
             try:
-                source.writes()
-                for index, part in enumerate(source.parts()[:5]):
-                    read += sum(len(batch) for batch in source.batches(Shard(index, None, 1, part)))
+                read += rows_of(source)
             except DataError as error:
                 if str(path) not in str(error):
                     raise AssertionError(f"case {case}: an error that does not name the file") from error
@@ -85,7 +93,7 @@ def main(file: Path, kind: str, cases: int) -> None:
                 raise
             path.unlink()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    sys.stdout.write(f"{cases} cases, {refused} refused, {read} rows read, at most {peak} MiB\n")
+    sys.stdout.write(f"{cases} cases, {refused} refused, {read} rows read, {whole} of the whole file, at most {peak} MiB\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Randomly damaged files end in rows or in a DataError that names the file: no crash, no hang, no other exception.
 
-``HEPIMG_FUZZ_CASES`` is the number of cases of each reader; a thousand take a quarter of an hour; this prints what came of
-them::
+``HEPIMG_FUZZ_CASES`` is the number of cases of each reader.  A thousand take 15 minutes; this prints what came
+of them::
 
     HEPIMG_FUZZ_CASES=1000 HEPIMG_TEST_DATA=... pytest tests/files/test_fuzz.py -rP
 """

@@ -41,7 +41,7 @@ def put(name: str, place: Any, value: float) -> Spoil:
     return spoil
 
 
-def scaled(name: str, factor: float) -> Spoil:
+def scaled(name: str, factor: Any) -> Spoil:
     """The same numbers in another unit."""
 
     def spoil(file: h5py.File, folder: Path) -> None:
@@ -151,6 +151,22 @@ def event(name: str, values: Any) -> Spoil:
     return spoil
 
 
+def late(file: h5py.File, folder: Path) -> None:
+    """A space-like particle, the fifth of row 37."""
+    stored = file["constituents"]
+    four = layouts.cartesian(stored[:])
+    four[37, 4, 0] = 0.5
+    stored[:] = four
+    stored.attrs.modify("columns", "E,px,py,pz")
+
+
+def truth(file: h5py.File, folder: Path) -> None:
+    """A space-like parton in row 7."""
+    rows = file["table/table"][:]
+    rows["values_block_0"][7, 800] = 0.5
+    file["table/table"][:] = rows
+
+
 PT = (3, 0, 0)
 OFFSETS = np.arange(51)[::-1].copy()
 ENTITIES = '<!DOCTYPE a [<!ENTITY b "bb">]><Bins><Bin name="photon"/></Bins>'
@@ -203,6 +219,10 @@ BAD: dict[str, tuple[str, Spoil, str]] = {
     "space-like": (
         "plain", lambda f, _: f["constituents"].attrs.modify("columns", "E,px,py,pz"), "E = .* is smaller than .p."
     ),
+    "space-like in a later row": ("plain", late, r"entry 37, particles\[4\]: E = 0.5 is smaller than .p. = "),
+    "space-like truth": ("top_tagging", truth, r"entry 7, truth: E = 0.5 is smaller than .p. = "),
+    "a dataset row": ("plain", lambda f, _: f.create_dataset("row", data=np.arange(50)), "a dataset row, a name that"),
+    "a dataset sample": ("plain", lambda f, _: f.move("label", "sample"), "a dataset sample, .*needed: another name"),
     "petabytes unwritten": ("plain", created((10**12, 40, 4), chunks=(1, 40, 4)), "claims 1000000000000 rows"),
     "never written": ("plain", created((50, 40, 4)), "constituents was never written"),
     "chunks never written": ("plain", created((50, 40, 4), chunks=(9, 40, 4)), "rows from 0 on were never written"),

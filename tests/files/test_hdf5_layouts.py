@@ -165,6 +165,21 @@ def test_plain_columns_and_collections(tmp_path: Path) -> None:
     assert len(np.unique(first)) == 5
 
 
+@pytest.mark.parametrize("stored", ["eta", "y"])
+def test_directions_that_are_not_stored_agree_with_those_that_are(stored: str, tmp_path: Path) -> None:
+    """Constituents relative to the jet say nothing about where it is."""
+    layouts.write_plain(tmp_path / "a.h5", 10)
+    given = {"pt": np.full(10, 500.0), "eta": np.linspace(-2, 2, 10), "phi": np.zeros(10), "mass": np.full(10, 80.0)}
+    jets = vector.array(given)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["pt"], file["phi"], file["mass"] = jets.pt, jets.phi, jets.mass
+        file[stored] = jets.eta if stored == "eta" else jets.rapidity
+        file["constituents"][..., 1] = 0
+    sample = load(PlainHdf5(files=str(tmp_path / "a.h5")))
+    np.testing.assert_allclose(sample.column("y"), jets.rapidity, rtol=1e-5)
+    np.testing.assert_allclose(sample.column("eta"), jets.eta, rtol=1e-5)
+
+
 def test_plain_events(tmp_path: Path) -> None:
     layouts.write_plain(tmp_path / "a.h5", 10)
     source = Hdf5Events(files=str(tmp_path / "a.h5"))

@@ -94,10 +94,9 @@ def test_the_electrons_of_a_z_sum_to_its_last_copy(tmp_path: Path) -> None:
 def test_compressed_or_not_whatever_the_name(tmp_path: Path, ending: str) -> None:
     path = write_hepmc(tmp_path / f"a.{ending}", hepmc_text(9)).rename(tmp_path / "odd_name")
     plain = write_hepmc(tmp_path / "b.hepmc", hepmc_text(9))
-    assert checksum(read(path)) == checksum(read(plain))
-    assert checksum(read(path, chunk=4).with_columns(event=np.arange(9))) == checksum(
-        read(plain).with_columns(event=np.arange(9))
-    )
+    expected = checksum(read(plain).with_columns(event=np.arange(9)))
+    assert checksum(read(path).with_columns(event=np.arange(9))) == expected
+    assert checksum(read(path, chunk=4)) == checksum(read(path))
     assert HepMC.looks_alike(path)
 
 

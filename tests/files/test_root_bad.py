@@ -24,10 +24,12 @@ from root_layouts import (
 from hepimg.components import Shard
 from hepimg.errors import DataError
 from hepimg.export.root import write_root
+from hepimg_files.tables import table
 from hepimg_files.tables.delphes import Delphes, DelphesJets
 from hepimg_files.tables.jetclass import JetClass
 from hepimg_files.tables.nanoaod import NanoAOD, NanoAODJets
 from hepimg_files.tables.plain_root import Root
+from hepimg_files.tables.root import RootTable
 from hepimg_files.tables.source import TableSource
 from rows import make_sample
 
@@ -56,6 +58,14 @@ def spoilt(name: str, value: float) -> Callable[[Path], Path]:
         return ak.unflatten(flat, counts)
 
     return replaced(name, change)
+
+
+def late(path: Path) -> Path:
+    """JetClass whose fifth jet begins with a space-like particle."""
+    energy = jetclass_branches(N)["part_energy"]
+    flat = ak.flatten(energy).to_numpy().copy()
+    flat[momenta(N)[0][4]] = 0.5
+    return write_jetclass(path, N, part_energy=ak.unflatten(flat, ak.num(energy)))
 
 
 def cut(end: float, middle: float | None = None) -> Callable[[Path], Path]:
@@ -156,6 +166,8 @@ BAD: dict[str, tuple[Callable[[Path], Path], Callable[[str], TableSource], str]]
     ),
     "two labels": (replaced("label_Hbb", lambda v: np.ones(N, bool)), jetclass, "has 2 labels; needed: one"),
     "NaN": (spoilt("part_px", np.nan), jetclass, r"entry 0, constituents\[3\]: px = nan"),
+    "space-like": (spoilt("part_energy", 0.5), jetclass, r"entry 0, constituents\[3\]: E = 0.5 is smaller than .p. = "),
+    "space-like in a later row": (late, jetclass, r"entry 4, constituents\[0\]: E = 0.5 is smaller than .p. = "),
     "infinite": (spoilt("part_pz", np.inf), jetclass, r"constituents\[3\]: pz = inf"),
     "absurd impact parameter": (spoilt("part_d0val", np.nan), jetclass, "d0 = nan"),
     "strings": (strings, root, "'pt' holds string"),
@@ -211,6 +223,56 @@ def test_entries_beyond_the_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"claims 1099511627776 entries|damaged") as caught:
         read_everything(JetClass(files=str(path)))
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["TTree", "RNTuple"])
+def test_a_file_of_constants_is_refused_before_it_is_unpacked(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight entries of a million zeros in three branches: the keys of the baskets, or the lists of pages, say so."""
+    path, zeros = tmp_path / "bomb.root", ak.Array(ak.contents.ListOffsetArray(*one_list(2**20)))
+    with uproot.recreate(path, compression=uproot.LZMA(1)) as file:
+        jets = ak.Array(dict.fromkeys(FIELDS.values(), zeros))
+        make = file.mktree if kind == "TTree" else file.mkrntuple
+        rows = make("t", dict.fromkeys(FIELDS.values(), zeros.type.content) if kind == "TTree" else jets[:0])
+        for _ in range(8):
+            rows.extend({name: jets[name] for name in jets.fields} if kind == "TTree" else jets)
+    assert path.stat().st_size < 2**20
+    monkeypatch.setattr(uproot.TBranch, "array", None)
+    monkeypatch.setattr(RootTable, "_layout", None)
+    with pytest.raises(DataError, match=r"pt, eta, phi in entries 0 to 8 unpack to \d+ bytes, in a file of") as caught:
+        read_everything(root(str(path)))
+    assert str(path) in str(caught.value)
+
+
+def one_list(elements: int) -> tuple[Any, Any]:
+    return ak.index.Index64(np.array([0, elements])), ak.contents.NumpyArray(np.zeros(elements))
+
+
+@pytest.mark.parametrize("kind", ["TTree", "RNTuple"])
+def test_too_much_at_a_time(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five baskets, or clusters, of twenty entries."""
+    path, (offsets, fields) = tmp_path / "a.root", momenta(100)
+    jets = ak.Array({name: jagged(offsets, values) for name, values in fields.items()})
+    with uproot.recreate(path) as file:
+        if kind == "TTree":
+            rows = file.mktree("t", {name: jets[name].type.content for name in fields})
+        else:
+            rows = file.mkrntuple("t", jets[:0])
+        for first in range(0, 100, 20):
+            some = jets[first : first + 20]
+            rows.extend({name: some[name] for name in fields} if kind == "TTree" else some)
+    monkeypatch.setattr(table, "MAX_READ", 5_000)
+    with pytest.raises(DataError, match=r"entries 0 to 100 take \d+ bytes, .* such as chunk: \d\d") as caught:
+        read_everything(root(str(path)))
+    assert str(path) in str(caught.value)
+    read_everything(Root(files=str(path), fields=FIELDS, chunk=20))
+
+
+@pytest.mark.parametrize("name", ["event", "row", "jet", "pt", "label_QCD", "label_Tbl"])
+def test_columns_with_a_meaning_of_their_own_are_not_replaced(name: str) -> None:
+    with pytest.raises(ValueError, match=f"the column {name} has a meaning of its own"):
+        JetClass(files="a.root", columns={name: "jet_sdmass"})
 
 
 @pytest.mark.parametrize(

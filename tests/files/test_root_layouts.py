@@ -122,7 +122,7 @@ def test_nanoaod_jets_follow_the_links(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("jets", "puppi"), [("FatJet", True), ("Jet", False)])
 def test_candidates_are_weighted_as_the_jets_were_made(jets: str, puppi: bool, tmp_path: Path) -> None:
     """PUPPI candidates make FatJet, unweighted ones Jet; the other choice does not add up, and says so."""
-    path = write_nano(tmp_path / "a.root", 9, jets="Jet", **nano_branches(9))
+    path = write_nano(tmp_path / "a.root", 9, jets=jets)
     source = NanoAODJets(files=str(path), jets=jets, columns={"given": f"{jets}_pt", "raw": f"{jets}_rawFactor"})  # type: ignore[arg-type]
     check_source(source)
     sample = rows(source)
@@ -130,7 +130,9 @@ def test_candidates_are_weighted_as_the_jets_were_made(jets: str, puppi: bool, t
     chosen = NanoAODJets(files=str(path), jets=jets, puppi=puppi)  # type: ignore[arg-type]
     assert checksum(rows(chosen)) == checksum(rows(source.model_copy(update={"columns": {}})))
     wrong = NanoAODJets(files=str(path), jets=jets, puppi=not puppi)  # type: ignore[arg-type]
-    said = rf"puppi: {str(not puppi).lower()}, the candidates add up to .* of {jets}_pt .* Try puppi: {str(puppi).lower()}"
+    said = (
+        rf"puppi: {str(not puppi).lower()}, the candidates add up to .* of {jets}_pt .* Try puppi: {str(puppi).lower()}"
+    )
     with pytest.raises(DataError, match=said) as caught:
         rows(wrong)
     assert f"{path}, entries 0 to 9" in str(caught.value)

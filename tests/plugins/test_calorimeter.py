@@ -217,7 +217,7 @@ def test_wrong_options(options: dict[str, Any]) -> None:
 
 def test_another_collection_is_not_replaced() -> None:
     ports = ports_of(events_of([3]))
-    with pytest.raises(ValueError, match="into: cells would replace cells, which is there already"):
+    with pytest.raises(ValueError, match="into: cells would replace cells, already there"):
         Calorimeter().writes({**ports, "cells": ports["particles"]})
     assert [port.name for port in Calorimeter(into="particles").writes(ports)] == ["particles"]
 

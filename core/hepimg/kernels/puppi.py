@@ -38,12 +38,7 @@ def neighbour_sums(
     offsets, y, phi = targets
     source_offsets, source_y, source_phi, source_pt = sources
     sums = np.zeros(len(y))
-    fields = [
-        frozen(field, np.float64)
-        for field in (
-            y, np.asarray(phi, np.float64) % TWO_PI, source_y, np.asarray(source_phi, np.float64) % TWO_PI, source_pt
-        )
-    ]  # fmt: skip
+    fields = [frozen(field, np.float64) for field in (y, _wrapped(phi), source_y, _wrapped(source_phi), source_pt)]
     limits = float(radius), float(min_distance), float(exponent)
     over_rows(
         _neighbour_sums,
@@ -55,6 +50,13 @@ def neighbour_sums(
         sums,
     )
     return sums
+
+
+def _wrapped(phi: Array) -> Floats:
+    """Azimuths from 0 to 2 pi; the remainder is slow, and hardly ever needed."""
+    angles = np.asarray(phi, np.float64)
+    once = np.where(angles < 0, angles + TWO_PI, angles)
+    return once if ((once >= 0) & (once < TWO_PI)).all() else np.asarray(angles % TWO_PI)
 
 
 def chi_squared_weights(deviation: Array) -> Floats:
