@@ -28,6 +28,9 @@ from hepimg_files.tables.source import TableSource
 
 SECONDS, BYTES = 60, 4 << 30
 
+FLOOR = 30
+"""Of so many cases, the rows of one whole file at least are read."""
+
 FIELDS = {"pt": "part_pt", "eta": "part_eta", "phi": "part_phi", "mass": "part_mass"}
 
 SOURCES: dict[str, Callable[[str], TableSource]] = {
@@ -92,6 +95,8 @@ def main(file: Path, kind: str, cases: int) -> None:
                 sys.stderr.write(f"case {case}\n")
                 raise
             path.unlink()
+    if not whole or (cases >= FLOOR and read < whole):
+        raise AssertionError(f"{whole} rows of the whole file, {read} of {cases} damaged ones")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     sys.stdout.write(f"{cases} cases, {refused} refused, {read} rows read, {whole} of the whole file, at most {peak} MiB\n")
 
