@@ -41,7 +41,10 @@ class Observables(Metric):
         return [particles_for(self.names, self.of), *columns] if self.names else columns
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
-        """Numbers ``<observable>.mean@<class>`` and ``mass.peak@<class>``; a figure of each observable."""
+        """Numbers ``<observable>.mean@<class>`` and ``mass.peak@<class>``; a figure of each observable.
+
+        Those of another collection than the constituents carry its name: ``groomed.mass.mean@<class>``.
+        """
         classes = rows_of_classes(test, self.name)
         values = self._values(test)
         weight = test.column("weight").astype(np.float64)
@@ -51,10 +54,10 @@ class Observables(Metric):
             weights = weight[rows]
             replicas = np.array([drawn[rows] for drawn in draws]) * weights
             for name, column in values.items():
-                unit = self._meaning(name, test)[1]
-                numbers[f"{name}.mean@{label}"] = replace(_mean(column[rows], weights, replicas), unit=unit)
+                unit, key = self._meaning(name, test)[1], self._key(name)
+                numbers[f"{key}.mean@{label}"] = replace(_mean(column[rows], weights, replicas), unit=unit)
                 if name.partition("[")[0].endswith("mass"):
-                    numbers[f"{name}.peak@{label}"] = replace(_peak(column[rows], weights, replicas), unit=unit)
+                    numbers[f"{key}.peak@{label}"] = replace(_peak(column[rows], weights, replicas), unit=unit)
         return Evaluation(numbers, [self._figure(name, column, classes, test) for name, column in values.items()])
 
     def _values(self, test: Sample) -> dict[str, Floats]:
@@ -64,6 +67,9 @@ class Observables(Metric):
             collection = test.collection(self.of)
             values = compute(self.names, collection.particles())
         return values | {name: test.column(name).astype(np.float64) for name in self.columns}
+
+    def _key(self, name: str) -> str:
+        return f"{self.of}.{name}" if name in self.names and self.of != "constituents" else name
 
     def _meaning(self, name: str, test: Sample) -> tuple[str, str]:
         """Description and unit of an observable or column."""
@@ -76,8 +82,10 @@ class Observables(Metric):
         from hepimg.figures.draw import with_unit
 
         meaning, unit = self._meaning(name, test)
-        label = with_unit(name, unit)
-        edges = figures.bulk_edges(values, 0.5, 99.0)
+        label = with_unit(self._key(name), unit)
+        # each class counts the same, so that the few rows of one do not lie off the axes
+        alike = [np.quantile(values[rows], np.linspace(0, 1, 201), method="nearest") for rows in classes.values()]
+        edges = figures.bulk_edges(np.concatenate(alike), 0.5, 99.0)
         with figures.style():
             drawing, (axes,) = figures.subplots(size=(5.4, 4.2))
             histograms = {
@@ -86,7 +94,8 @@ class Observables(Metric):
             }
             data = figures.draw_histograms(axes, histograms)
         caption = f"{meaning}, each class divided by its sum; errors are statistical."
-        return Figure(f"observable-{figures.file_name(name)}", name, caption, drawing, data)
+        key = self._key(name)
+        return Figure(f"observable-{figures.file_name(key)}", key, caption, drawing, data)
 
 
 def _mean(values: Floats, weights: Floats, replicas: Floats) -> Estimate:

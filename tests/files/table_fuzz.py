@@ -98,7 +98,7 @@ def main(file: Path, kind: str, cases: int) -> None:
     if not whole or (cases >= FLOOR and read < whole):
         raise AssertionError(f"{whole} rows of the whole file, {read} of {cases} damaged ones")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    sys.stdout.write(f"{cases} cases, {refused} refused, {read} rows read, {whole} of the whole file, at most {peak} MiB\n")
+    sys.stdout.write(f"{cases} cases, {refused} refused, {read} rows read, {whole} of the whole, at most {peak} MiB\n")
 
 
 if __name__ == "__main__":
