@@ -71,7 +71,7 @@ def test_parts_without_a_row_are_passed_over(toys: Toys) -> None:
 def test_fewer_rows_than_asked_for_are_all(toys: Toys) -> None:
     code, output, errors = toys.data(FILE, "--set", "data.rows=1000")
     assert code == 0, errors
-    assert "jets: 200 rows, 5 shards" in output
+    assert "jets: 200 rows (1000 were asked for: there are no more), 5 shards" in output
 
 
 def test_a_source_without_an_end_needs_rows(toys: Toys) -> None:
