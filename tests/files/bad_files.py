@@ -190,7 +190,7 @@ BAD: dict[str, Bad] = {
     "top_tagging, MeV": Bad("top_tagging", table_with((), 1000), "look like MeV"),
     "top_tagging, other columns": Bad("top_tagging", in_hdf5(hdf5_bad.table(802)), r"blocks of \[802, 2\] columns"),
     "lagan, a web page": Bad("lagan", holding(HTML), "it starts with b'<!DOCTYPE html>"),
-    "lagan, missing dataset": Bad("lagan", without("jet_pt"), "no dataset 'jet_pt'; needed: did you mean 'jet_"),
+    "lagan, missing dataset": Bad("lagan", without("jet_pt"), "no dataset 'jet_pt'; did you mean 'jet_"),
     "lagan, normalised": Bad("lagan", in_hdf5(hdf5_bad.scaled("image", 1e-3)), "sum to .* times its jet_pt"),
     "lagan, NaN": Bad("lagan", in_hdf5(hdf5_bad.put("image", (5, 3, 3), np.nan)), "image = nan in row 5"),
     "lagan, zeros inside": Bad("lagan", edited(lambda c: c[:600] + bytes(400) + c[1000:]), "damaged|no dataset"),
@@ -228,10 +228,10 @@ BAD: dict[str, Bad] = {
     ),
     "calochallenge, no XML": Bad("calochallenge", binning("<Bins>"), r"binning\.xml: no XML", CALO),
     "calochallenge, entities": Bad("calochallenge", binning(ENTITIES), r"binning\.xml: .*entities", CALO),
-    "calogan, missing layer": Bad("calogan", without("layer_2"), "no dataset 'layer_2'; needed: did you mean 'layer_"),
+    "calogan, missing layer": Bad("calogan", without("layer_2"), "no dataset 'layer_2'; did you mean 'layer_"),
     "calogan, MeV": Bad("calogan", in_hdf5(hdf5_bad.scaled("energy", 1000)), "a median shower deposits"),
     "calogan, negative": Bad("calogan", in_hdf5(hdf5_bad.put("layer_1", (2, 3, 4), -1)), "image 2 has a negative"),
-    "jetclass, empty": Bad("jetclass", holding(b""), "damaged, or not of this layout"),
+    "jetclass, empty": Bad("jetclass", holding(b""), "not a ROOT file: it is empty"),
     "jetclass, text": Bad("jetclass", holding(b"pt,eta,phi\n1,2,3\n" * 100), "damaged, or not of this layout"),
     "jetclass, truncated": Bad("jetclass", cut(0.99), r"truncated: \d+ of \d+ bytes"),
     "jetclass, missing branch": Bad(
@@ -260,7 +260,7 @@ BAD: dict[str, Bad] = {
     "root_events, zeros inside": Bad(
         "root_events", edited(lambda c: c[: len(c) // 4] + bytes(len(c) // 4) + c[len(c) // 4 * 2 :]), "damaged"
     ),
-    "parquet, empty": Bad("parquet", holding(b""), "damaged, or not of this layout"),
+    "parquet, empty": Bad("parquet", holding(b""), "not a Parquet file: it is empty"),
     "parquet, truncated": Bad("parquet", cut(0.9), "damaged, or not of this layout"),
     "parquet, a footer of absurd length": Bad(
         "parquet", edited(lambda c: c[:-8] + b"\xff\xff\xff\x7fPAR1"), "damaged, or not of this layout"

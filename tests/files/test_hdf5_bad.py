@@ -160,6 +160,11 @@ def late(file: h5py.File, folder: Path) -> None:
     stored.attrs.modify("columns", "E,px,py,pz")
 
 
+def tracks(file: h5py.File, folder: Path) -> None:
+    """A collection of no particles: nothing tells which of its entries are padding."""
+    file.create_dataset("tracks", data=np.ones((50, 2, 2))).attrs["columns"] = "d0,charge"
+
+
 def truth(file: h5py.File, folder: Path) -> None:
     """A space-like parton in row 7."""
     rows = file["table/table"][:]
@@ -172,10 +177,26 @@ OFFSETS = np.arange(51)[::-1].copy()
 ENTITIES = '<!DOCTYPE a [<!ENTITY b "bb">]><Bins><Bin name="photon"/></Bins>'
 
 BAD: dict[str, tuple[str, Spoil, str]] = {
-    "missing dataset": ("plain", lambda f, _: f.move("n", "m"), "no dataset 'n'; needed: known: "),
+    "missing dataset": ("lagan", lambda f, _: f.move("signal", "x"), "no dataset 'signal'; known: image, jet_delta_R"),
+    "missing counts": ("plain", tracks, "no dataset 'n_tracks'; needed: how many entries of tracks each row has"),
+    "counts that are stated": (
+        "plain", lambda f, _: f["constituents"].attrs.__setitem__("counts", "number"), "no dataset 'number'; needed"
+    ),
     "misspelt dataset": (
-        "plain", lambda f, _: f.move("constituents", "constituent"),
-        "no dataset 'constituents'; needed: did you mean 'constituent'",
+        "plain", lambda f, _: f.move("constituents", "pflow"),
+        r"no dataset 'constituents'; there are label \(50,\), n \(50,\), pflow \(50, 40, 4\); needed: padded .*: NAME",
+    ),
+    "a dataset of events, no constituents": (
+        "plain", lambda f, _: f.move("n", "event") or f.move("constituents", "events/pflow"),
+        r"there are event \(50,\), label \(50,\), events/pflow \(50, 40, 4\); needed",
+    ),
+    "groups within themselves": (
+        "plain", lambda f, _: f.pop("constituents") and f.create_group("g").__setitem__("again", f["g"]),
+        r"there are label \(50,\), n \(50,\)",
+    ),
+    "a table": ("plain", replaced("constituents", np.zeros((50, 9), [("pt", "f4")]), columns="pt"), "holds .*'pt'"),
+    "one column twice": (
+        "plain", lambda f, _: f["constituents"].attrs.modify("columns", "pt,eta,phi,Phi"), "one column twice among pt"
     ),
     "soft link": ("plain", linked(h5py.SoftLink("/elsewhere")), "is a link to another place or file"),
     "external link": ("plain", linked(h5py.ExternalLink("other.h5", "/x")), "is a link to another place or file"),

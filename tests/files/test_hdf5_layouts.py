@@ -15,6 +15,8 @@ import vector
 from hepimg.components import Shard
 from hepimg.errors import DataError
 from hepimg.sample import Sample
+from hepimg.shards import checksum
+from hepimg.show import describe_file
 from hepimg.testing import check_component, check_source
 from hepimg_files.hdf5.calochallenge import CaloChallenge
 from hepimg_files.hdf5.calogan import CaloGan
@@ -140,6 +142,44 @@ def test_plain_takes_any_convention(columns: str, unit: str, tmp_path: Path) -> 
     expected = summed(jets)
     for name in ("pt", "eta", "phi", "mass"):
         np.testing.assert_allclose(sample.column(name), getattr(expected, name), rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("columns", ["pt,eta,phi,mass", "energy,px,py,pz", "pt,y,phi"])
+def test_without_counts_entries_without_momentum_are_padding(columns: str, tmp_path: Path) -> None:
+    """The same jets as with counts, also where padding stands between the particles, and in a group of the file."""
+    counts, jets = layouts.random_jets(20, 3)
+    jets[..., 3] *= columns != "pt,y,phi"
+    stored = layouts.cartesian(jets) if "energy" in columns else jets[..., : columns.count(",") + 1].copy()
+    if "pt" in columns:
+        stored[np.arange(stored.shape[1]) >= counts[:, None], 1] = 0.7  # a direction of nothing
+    names = tuple(columns.split(","))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["jets"], file["n"] = stored, counts
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["all/jets"] = stored[:, np.arange(80) // 2] * (np.arange(80) % 2)[:, None]
+        file["all/jets"].attrs["columns"] = columns
+    told = load(PlainHdf5(files=str(tmp_path / "a.h5"), constituents="jets", columns=names))
+    found = PlainHdf5(files=str(tmp_path / "b.h5"), constituents="all/jets", chunk=7)
+    check_source(found)
+    sample = load(found)
+    np.testing.assert_array_equal(sample.collection("constituents").counts, counts)
+    assert checksum(sample.with_columns(event=told.column("event"))) == checksum(told)
+
+
+def test_any_file_that_no_layout_claims_is_taken_for_plain_jets(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["pflow"] = layouts.random_jets(5, 1)[1]
+        file["link"] = h5py.ExternalLink("other.h5", "/x")
+    recognised = [kind.name for kind in (*SOURCES.values(), Hdf5Events) if kind.recognise(tmp_path / "a.h5")]
+    assert set(recognised) == {"hdf5"}
+    with pytest.raises(
+        DataError, match=r"there are pflow \(5, 40, 4\); .* constituents: NAME, columns: \[pt, eta, phi\]"
+    ):
+        describe_file(tmp_path / "a.h5", 2)
+    layouts.write_plain(tmp_path / "b.h5", 5)
+    with h5py.File(tmp_path / "b.h5", "r+") as file:
+        del file["n"]
+    assert "source: hdf5" in describe_file(tmp_path / "b.h5", 2)
 
 
 def test_plain_columns_and_collections(tmp_path: Path) -> None:

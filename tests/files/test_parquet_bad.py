@@ -82,7 +82,7 @@ def column(name: str) -> Callable[[str], TableSource]:
 
 
 BAD: dict[str, tuple[Callable[[Path], object], Callable[[str], TableSource], str]] = {
-    "empty": (edited(lambda content: b""), source, "damaged, or not of this layout"),
+    "empty": (edited(lambda content: b""), source, "not a Parquet file: it is empty"),
     "text": (edited(lambda content: b"pt,eta\n" * 99), source, "damaged.*not a parquet file"),
     "only the magic word": (edited(lambda content: b"PAR1"), source, "damaged"),
     "no footer": (edited(lambda content: content[:-400]), source, "damaged"),

@@ -141,7 +141,7 @@ def columns(**names: str) -> Callable[[str], TableSource]:
 OFFSETS, PARTICLES = momenta(N)
 
 BAD: dict[str, tuple[Callable[[Path], Path], Callable[[str], TableSource], str]] = {
-    "empty": (written(b""), jetclass, "damaged, or not of this layout"),
+    "empty": (written(b""), jetclass, "not a ROOT file: it is empty"),
     "one byte": (written(b"r"), jetclass, "damaged, or not of this layout"),
     "text": (written(b"pt,eta,phi\n1,2,3\n" * 100), jetclass, "not a ROOT file|damaged"),
     "only the magic word": (written(b"root" + bytes(500)), jetclass, "damaged|no tree"),

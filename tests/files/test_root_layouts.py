@@ -29,8 +29,10 @@ from hepimg_files.tables.delphes import Delphes, DelphesJets
 from hepimg_files.tables.entries import joined
 from hepimg_files.tables.jetclass import JetClass
 from hepimg_files.tables.nanoaod import NanoAOD, NanoAODJets
+from hepimg_files.tables.plain import PlainSource
 from hepimg_files.tables.plain_parquet import Parquet, ParquetEvents
 from hepimg_files.tables.plain_root import Root, RootEvents
+from hepimg_files.tables.root import open_root
 from hepimg_files.tables.source import TableSource
 
 SOURCES = (JetClass, NanoAOD, NanoAODJets, Delphes, DelphesJets, Root, RootEvents, Parquet, ParquetEvents)
@@ -199,6 +201,38 @@ def test_fields_of_an_rntuple_are_found_below_the_collections_of_the_importer(tm
     options = {"weight": "genWeight", "columns": {"given": "FatJet_pt"}}
     one, other = (rows(NanoAODJets(files=str(tmp_path / name), **options)) for name in ("n.root", "t.root"))  # type: ignore[arg-type]
     assert checksum(one.with_columns(event=other.column("event"))) == checksum(other)
+
+
+def test_records_of_an_rntuple_have_branches_of_their_own(tmp_path: Path) -> None:
+    """As ``file["t"] = {"part": ak.zip(...)}`` of uproot writes them, and a record of lists beside it."""
+    offsets, fields = momenta(10)
+    four = {name: jagged(offsets, values) for name, values in cartesian(fields).items()}
+    flat = write_tree(tmp_path / "flat.root", "t", four)
+    made = {"part": ak.zip(four), "lists": ak.zip(four, depth_limit=1), "label": np.arange(10)}
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file.mkrntuple("t", ak.zip(made, depth_limit=1))
+    with open_root(tmp_path / "a.root") as table:
+        assert {*table.names} == {"label", *(f"{kind}.{name}" for kind in ("part", "lists") for name in four)}
+    expected = checksum(rows(RootEvents(files=str(flat), fields={name: name for name in four})))
+    for kind in ("part", "lists"):
+        source = RootEvents(files=str(tmp_path / "a.root"), fields={k: f"{kind}.{k}" for k in four}, chunk=3)
+        check_source(source)
+        found = rows(source)
+        event = rows(RootEvents(files=str(flat), fields={name: name for name in four})).column("event")
+        assert checksum(found.with_columns(event=event)) == expected
+    with pytest.raises(DataError, match=r"it has label, lists.energy, .* part.px"):
+        Root(files=str(tmp_path / "a.root")).writes()
+    with pytest.raises(DataError, match=r"no branch 'part'; did you mean 'part.p"):
+        rows(RootEvents(files=str(tmp_path / "a.root"), fields={**source.fields, "px": "part"}))
+
+
+@pytest.mark.parametrize("spelling", ["E", "e", "Energy", "energy"])
+@pytest.mark.parametrize("source", [Root, Parquet])
+def test_the_energy_goes_by_several_names(source: type[PlainSource], spelling: str) -> None:
+    fields = {"px": "a", "py": "b", "pz": "c", spelling: "d", "Charge": "e"}
+    assert source(files="a", fields=fields).fields == {"px": "a", "py": "b", "pz": "c", "energy": "d", "Charge": "e"}
+    with pytest.raises(ValueError, match="once; found px, py, pz, E, energy"):
+        source(files="a", fields={"px": "a", "py": "b", "pz": "c", "E": "d", "energy": "d"})
 
 
 def test_any_chunks_give_the_same_rows(tmp_path: Path) -> None:

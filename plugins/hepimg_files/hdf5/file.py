@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -28,6 +29,9 @@ MAX_EXPANSION = 1100
 
 MAX_TEXT = 2**16
 """Characters of an attribute."""
+
+SHOWN, VISITED = 20, 1000
+"""Datasets that a message lists, and names that are looked at for it."""
 
 
 class Hdf5Source(FileSource):
@@ -92,7 +96,10 @@ class Hdf5:
     def __contains__(self, name: str) -> bool:
         """Whether the file has something of this name."""
         group, _, last = name.rpartition("/")
-        return (not group or group in self) and bool(self._node(group).id.links.exists(last.encode()))
+        if group and not (group in self and self.is_group(group)):
+            return False
+        node = self._node(group)  # kept: the links of a group that nobody holds are gone
+        return bool(node.id.links.exists(last.encode()))
 
     def members(self, group: str = "") -> list[str]:
         """Names in a group."""
@@ -108,12 +115,27 @@ class Hdf5:
         """Whether a name stands for an array of numbers in this file."""
         import h5py
 
-        group, _, last = name.rpartition("/")
-        links = self._node(group).id.links
-        if links.get_info(last.encode()).type != h5py.h5l.TYPE_HARD:
+        if not self._is_here(name):
             return False
         node = self._node(name)
         return isinstance(node, h5py.Dataset) and node.dtype.kind in "fiub" and bool(node.shape)
+
+    def list_datasets(self) -> str:
+        """The first datasets and their shapes, also those in groups, for messages."""
+        import h5py
+
+        found: list[str] = []
+        groups, left = deque([""]), VISITED
+        while groups and left and len(found) < SHOWN:
+            group = groups.popleft()
+            for name in islice(self._node(group), left):
+                left -= 1
+                path = f"{group}/{name}" if group else name
+                if self._is_here(path) and isinstance(node := self._node(path), h5py.Dataset):
+                    found.append(f"{path} {node.shape}")
+                elif self._is_here(path) and self.is_group(path):
+                    groups.append(path)
+        return ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN or groups else "") or "none"
 
     def dataset(self, name: str) -> Any:
         """A dataset of numbers that lie in this file.
@@ -220,11 +242,19 @@ class Hdf5:
         for part in filter(None, name.split("/")):
             if not isinstance(node, h5py.Group) or not node.id.links.exists(part.encode()):
                 known = islice(node, 10_000) if isinstance(node, h5py.Group) else ()
-                raise DataError(f"no dataset {name!r}", needed=did_you_mean(part, known))
+                raise DataError(f"no dataset {name!r}; {did_you_mean(part, known)}")
             if node.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
                 raise DataError(f"{name} is a link to another place or file", needed="a dataset of this file")
             node = node[part]
         return node
+
+    def _is_here(self, name: str) -> bool:
+        """Whether a name is a hard link, which leads to no other file."""
+        import h5py
+
+        group, _, last = name.rpartition("/")
+        node = self._node(group)  # kept: the links of a group that nobody holds are gone
+        return bool(node.id.links.get_info(last.encode()).type == h5py.h5l.TYPE_HARD)
 
     def _check_storage(self, name: str, dataset: Any) -> None:
         if dataset.is_virtual or dataset.id.get_create_plist().get_external_count():

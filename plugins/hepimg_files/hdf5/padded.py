@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,19 @@ from hepimg.rows import offsets_of
 from hepimg.sample import Ragged
 from hepimg_files.conventions import IN_GEV, PARTICLE_UNITS, Unit, from_cartesian, from_eta, place_in, wrapped
 
-MOMENTA = ("px", "py", "pz", "e")
+MOMENTA = ("px", "py", "pz", "energy")
 
-SPELLINGS = {"energy": "e"}
-"""Other names of a column, in lower case."""
+SPELLINGS = {"e": "energy"}
+"""Other names of a coordinate in an option or an attribute, in lower case: of HDF5, ROOT and Parquet alike."""
+
+
+def spelled(name: str) -> str:
+    """The one name of a coordinate that goes by several, in lower case.
+
+    >>> spelled("E"), spelled("Energy"), spelled("Px")
+    ('energy', 'energy', 'px')
+    """
+    return SPELLINGS.get(name.lower(), name.lower())
 
 
 def check_counts(name: str, counts: NDArray[Any], maximum: int, first: int) -> NDArray[np.int64]:
@@ -38,6 +47,20 @@ def check_counts(name: str, counts: NDArray[Any], maximum: int, first: int) -> N
 def entries_within(padded: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[Any]:
     """The first ``counts[i]`` entries of each row of (n_rows, maximum, ...), row after row."""
     return np.asarray(padded[np.arange(padded.shape[1]) < counts[:, None]])
+
+
+def find_entries(padded: NDArray[Any], fields: Sequence[str]) -> NDArray[np.bool_]:
+    """(n_rows, maximum) which entries of a padded array without counts are particles: those that have a momentum.
+
+    The others, with pt = 0, or px = py = pz = E = 0, are padding, wherever they stand.
+
+    Args:
+        padded: (n_rows, maximum, n_fields)
+        fields: their names, pt or px, py, pz, E among them.
+    """
+    names = [spelled(field) for field in fields]
+    used = MOMENTA if set(MOMENTA) <= set(names) else ("pt",)
+    return np.asarray((padded[..., [names.index(name) for name in used]] != 0).any(axis=-1))
 
 
 def particles_of(
@@ -64,7 +87,9 @@ def particles_of(
     """
     scale, offsets = IN_GEV[unit], offsets_of(counts)
     place = place_in(offsets, first, "particles")
-    known = {SPELLINGS.get(name.lower(), name.lower()): name for name in columns}
+    known = {spelled(name): name for name in columns}
+    if len(known) < len(columns):
+        raise DataError(f"one column twice among {', '.join(columns)}", needed="E or energy, not both")
     values = {lower: np.asarray(columns[name]) for lower, name in known.items()}
     if set(MOMENTA) <= set(values):
         used: tuple[str, ...] = MOMENTA

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from hepimg.rows import offsets_of
 from hepimg.sample import Ragged, Sample
 from hepimg_files.conventions import IN_GEV, JET_UNITS, PARTICLE_UNITS, Unit, jet_columns, pseudorapidity, rapidity
 from hepimg_files.hdf5.file import Hdf5, Hdf5Source, open_hdf5
-from hepimg_files.hdf5.padded import MOMENTA, check_counts, entries_within, particles_of
+from hepimg_files.hdf5.padded import MOMENTA, check_counts, entries_within, find_entries, particles_of, spelled
 from hepimg_files.source import reading
 
 RESERVED = {"row", "sample"}
@@ -30,18 +30,18 @@ DTYPES = {"bool", "float16", "float32", "float64", *(f"{u}int{n}" for u in ("", 
 
 @dataclass(frozen=True)
 class Padded:
-    """A collection: its dataset's fields, units, types (none: as they are), and the dataset of the counts."""
+    """A collection: its dataset's fields, units, types (none: as they are), and the dataset of the counts, if any."""
 
     fields: tuple[str, ...]
     units: Mapping[str, str]
     dtypes: tuple[str, ...]
-    counts: str
+    counts: str | None
 
     @property
     def is_particles(self) -> bool:
         """Whether its fields are momenta."""
-        lower = {name.lower().replace("energy", "e") for name in self.fields}
-        return {"pt", "phi"} <= lower or set(MOMENTA) <= lower
+        names = {spelled(name) for name in self.fields}
+        return {"pt", "phi"} <= names or set(MOMENTA) <= names
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,18 @@ class Content:
     is_ours: bool
 
 
+OTHER_LAYOUTS = ("table", "image", "particle_features", "showers", "layer_0")
+"""What the files of the other sources of HDF5 have."""
+
+
 class PlainHdf5(Hdf5Source):
     """Padded arrays: ``constituents`` (n, maximum, k), ``n`` (n,), and columns; also what hepimg exports.
 
     The attribute ``columns`` of ``constituents``, a text such as ``pt,eta,phi,mass``, names its k columns: pt, eta or
     y, phi (radians), perhaps mass, or px, py, pz, E; others (``charge`` ...) are kept.  Entries from ``n[i]`` on are
-    ignored.  A jet is the sum of its constituents, except for what stands in the file as a column: any further dataset
-    (n,), with its attribute ``unit``.  Further datasets (n, maximum, k) with ``columns`` and a partner ``n_<name>`` are
+    ignored; without a dataset ``n``, those with pt = 0 (or px = py = pz = E = 0) are.  A jet is the sum of its
+    constituents, except for what stands in the file as a column: any further dataset (n,), with its attribute ``unit``.
+    Further datasets (n, maximum, k) with ``columns`` and a partner ``n_<name>`` (which particles may lack) are
     collections.  Rows that share a whole number in the dataset ``event`` are of one event.
     """
 
@@ -78,11 +83,11 @@ class PlainHdf5(Hdf5Source):
 
     @classmethod
     def belongs(cls, file: Hdf5) -> bool:
-        """Whether it has constituents, or was written by hepimg with rows of this kind."""
+        """Whether hepimg wrote it, with rows of this kind; what is of no other layout might be jets, or is told why not."""
         from hepimg.export.hdf5 import LAYOUT
 
         if file.text("", "layout") != LAYOUT:
-            return cls.rows_out == "jet" and "constituents" in file
+            return cls.rows_out == "jet" and not any(name in file for name in OTHER_LAYOUTS)
         holds_events = "particles" in file and "constituents" not in file
         return holds_events == (cls.rows_out == "event")
 
@@ -96,8 +101,8 @@ class PlainHdf5(Hdf5Source):
         for name, padded in content.collections.items():
             fields = {key: padded.units.get(key, "") for key in padded.fields}
             if padded.is_particles and not content.is_ours:
-                used = {*PARTICLE_UNITS, "eta", "energy", *MOMENTA}
-                fields = PARTICLE_UNITS | {key: unit for key, unit in fields.items() if key.lower() not in used}
+                used = {*PARTICLE_UNITS, "eta", *MOMENTA}
+                fields = PARTICLE_UNITS | {key: unit for key, unit in fields.items() if spelled(key) not in used}
             ports.append(Collection(self._collection(content, name), fields))
         return [*ports, *(Image(name, grid, channels) for name, (grid, channels) in content.images.items())]
 
@@ -111,8 +116,8 @@ class PlainHdf5(Hdf5Source):
     def names(self, file: Hdf5) -> Sequence[str]:
         """All columns and collections."""
         content = self._describe(file)
-        counts = [padded.counts for padded in content.collections.values()]
-        return [_leader(file, self.constituents), *content.columns, *content.collections, *counts]
+        counts = [padded.counts for padded in content.collections.values() if padded.counts is not None]
+        return [self._leader(file, content.is_ours), *content.columns, *content.collections, *counts]
 
     def read(self, path: Path, first: int, last: int) -> Sample:
         """The rows of the entries ``first:last``.
@@ -170,9 +175,9 @@ class PlainHdf5(Hdf5Source):
         from hepimg.export.hdf5 import LAYOUT
 
         is_ours = file.text("", "layout") == LAYOUT
-        leader = _leader(file, self.constituents)
-        length = file.dataset(leader).shape[0]
-        numbers = [name for name in file.members() if file.holds_numbers(name)]
+        length = file.dataset(self._leader(file, is_ours)).shape[0]
+        named = () if is_ours else (self.constituents,)  # it may stand in a group
+        numbers = [name for name in dict.fromkeys([*file.members(), *named]) if file.holds_numbers(name)]
         collections = {}
         for name in numbers:
             text = ",".join(self.columns) if name == self.constituents and self.columns else file.text(name, "columns")
@@ -180,6 +185,10 @@ class PlainHdf5(Hdf5Source):
                 collections[name] = _describe_padded(file, name, name == self.constituents, text)
             elif name == self.constituents:
                 raise DataError(f"{name} has no attribute columns", fix="Name them: columns: [pt, eta, phi, mass].")
+        if not is_ours and self.constituents not in collections:
+            raise DataError(
+                f"{self.constituents} holds {file.dataset(self.constituents).dtype}", needed="numbers (n, maximum, k)"
+            )
         taken = {"event", *collections, *(padded.counts for padded in collections.values())}
         columns = {}
         for name in numbers:
@@ -199,6 +208,22 @@ class PlainHdf5(Hdf5Source):
             images[name] = (Grid.model_validate_json(grid), tuple(Channel(*each) for each in json.loads(channels)))
         return Content(columns, collections, images, is_ours)
 
+    def _leader(self, file: Hdf5, is_ours: bool) -> str:
+        """The dataset that tells the number of rows: the constituents, which only hepimg's own files may lack.
+
+        Raises:
+            DataError: there are none; the message lists what there is.
+        """
+        if self.constituents in file:
+            return self.constituents
+        if is_ours:
+            return "event"
+        raise DataError(
+            f"no dataset {self.constituents!r}; there are {file.list_datasets()}",
+            needed="padded particles (n, maximum, k)",
+            fix="Name them, and their columns: constituents: NAME, columns: [pt, eta, phi].",
+        )
+
     def _unit(self, file: Hdf5, name: str, is_ours: bool) -> str:
         """The unit that a column has in the sample."""
         unit = file.text(name, "unit")
@@ -216,8 +241,12 @@ class PlainHdf5(Hdf5Source):
     def _read_padded(self, file: Hdf5, content: Content, name: str, first: int, last: int) -> Ragged:
         described = content.collections[name]
         padded = file.rows(name, first, last, (None, len(described.fields)))
-        counts = check_counts(described.counts, file.rows(described.counts, first, last), padded.shape[1], first)
-        entries = entries_within(padded, counts)
+        if described.counts is None:
+            is_there = find_entries(padded, described.fields)
+            counts, entries = is_there.sum(axis=1), padded[is_there]
+        else:
+            counts = check_counts(described.counts, file.rows(described.counts, first, last), padded.shape[1], first)
+            entries = entries_within(padded, counts)
         fields = dict(zip(described.fields, entries.T, strict=True))
         for key, dtype in zip(described.fields, described.dtypes, strict=False):
             fields[key] = _as_type(f"{name}.{key}", fields[key], dtype)
@@ -250,11 +279,6 @@ def _direction(columns: Mapping[str, NDArray[Any]], summed: Mapping[str, str]) -
     return {}
 
 
-def _leader(file: Hdf5, constituents: str) -> str:
-    """The dataset that tells the number of rows."""
-    return "event" if constituents not in file and "event" in file else constituents
-
-
 def _describe_padded(file: Hdf5, name: str, is_constituents: bool, text: str) -> Padded:
     fields = tuple(part.strip() for part in text.split(","))
     units = [part.strip() for part in (file.text(name, "units") or "").split(",")]
@@ -264,8 +288,14 @@ def _describe_padded(file: Hdf5, name: str, is_constituents: bool, text: str) ->
         raise DataError(f"{name} has shape {shape} for the columns {text}", needed=f"(n, maximum, {len(fields)})")
     if (dtypes and len(dtypes) != len(fields)) or not DTYPES.issuperset(dtypes):
         raise DataError(f"the attribute dtypes of {name} is {','.join(dtypes)!r}", needed="a type for each column")
-    counts = file.text(name, "counts") or ("n" if is_constituents else f"n_{name}")
-    return Padded(fields, dict(zip(fields, units, strict=False)), tuple(dtypes), counts)
+    stated = file.text(name, "counts")
+    counts = stated or ("n" if is_constituents else f"n_{name}")
+    described = Padded(fields, dict(zip(fields, units, strict=False)), tuple(dtypes), counts)
+    if counts in file:
+        return described
+    if described.is_particles and not stated:
+        return replace(described, counts=None)
+    raise DataError(f"no dataset {counts!r}", needed=f"how many entries of {name} each row has, (n,) whole numbers")
 
 
 def _as_type(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hepimg.errors import DataError
 from hepimg_files.tables.parquet_pages import chunks_of, unpacked_size
-from hepimg_files.tables.table import Branch, Table, numbers
+from hepimg_files.tables.table import Branch, Table, numbers, require_content
 
 BATCH = 10_000
 """Rows decoded at a time: a row group may be larger than memory."""
@@ -160,8 +160,13 @@ def _is_list(kind: Any) -> bool:
 
 @contextmanager
 def open_parquet(path: Path) -> Iterator[ParquetTable]:
-    """A Parquet file; pages with a checksum are verified."""
+    """A Parquet file; pages with a checksum are verified.
+
+    Raises:
+        DataError: it is empty.
+    """
     import pyarrow.parquet as pq
 
+    require_content(path, "Parquet")
     with pq.ParquetFile(str(path), page_checksum_verification=True) as file:
         yield ParquetTable(path, file)

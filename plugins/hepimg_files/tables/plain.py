@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, field_validator
 from hepimg.components import Collection, Port
 from hepimg.errors import DataError
 from hepimg_files.conventions import IN_GEV, PARTICLE_UNITS, Unit
+from hepimg_files.hdf5.padded import spelled
 from hepimg_files.source import reading
 from hepimg_files.tables.source import TableSource, jet_ports, jet_units
 
@@ -27,6 +28,8 @@ COORDINATES = (("px", "py", "pz", "energy"), ("pt", "eta", "phi"), ("pt", "y", "
 MOMENTUM = {"px", "py", "pz", "energy", "pt", "mass"}
 """What the option ``unit`` is the unit of."""
 
+COORDINATE = {*MOMENTUM, "eta", "y", "phi"}
+"""The fields that become a momentum."""
 
 SHOWN = 30
 """Branches that are listed where none was named."""
@@ -39,7 +42,7 @@ class PlainSource(TableSource):
 
     fields: dict[str, str] = Field(
         {},
-        description="jagged branches of the particles: px, py, pz, energy, or pt, eta (or y), phi and mass (without: "
+        description="jagged branches of the particles: px, py, pz, E, or pt, eta (or y), phi and mass (without: "
         "massless), and whatever else: name -> branch, such as {pt: part_pt, eta: part_eta, phi: part_phi}. Leave it "
         "out for files that hepimg wrote: they say themselves what they hold",
     )
@@ -50,10 +53,11 @@ class PlainSource(TableSource):
     @field_validator("fields")
     @classmethod
     def _give_momenta(cls, fields: dict[str, str]) -> dict[str, str]:
-        ways = [way for way in COORDINATES if set(way) <= set(fields)]
-        if fields and len(ways) != 1:
-            raise ValueError(f"give px, py, pz, energy, or pt, phi and either eta or y; found {', '.join(fields)}")
-        return fields
+        named = {spelled(name) if spelled(name) in COORDINATE else name: branch for name, branch in fields.items()}
+        ways = [way for way in COORDINATES if set(way) <= set(named)]
+        if fields and (len(ways) != 1 or len(named) < len(fields)):
+            raise ValueError(f"give px, py, pz, E, or pt, phi and either eta or y, once; found {', '.join(fields)}")
+        return named
 
     @abstractmethod
     def opened(self, path: Path) -> AbstractContextManager[Table]:
@@ -138,7 +142,7 @@ class PlainSource(TableSource):
         return not self.fields and self.is_described(path)
 
     def _others(self) -> list[str]:
-        return [name for name in self.fields if name not in {*MOMENTUM, "eta", "y", "phi"}]
+        return [name for name in self.fields if name not in COORDINATE]
 
     def _particles(self, table: Table, first: int, last: int) -> Ragged:
         from hepimg_files.conventions import from_cartesian, place_in, wrapped

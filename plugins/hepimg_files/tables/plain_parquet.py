@@ -62,7 +62,7 @@ class ParquetEvents(Parquet):
     """Events of a Parquet file of any layout, one row an event, with lists for its particles.
 
     What ``hepimg data --export parquet`` wrote needs no option but ``files``.  Else name the columns, such as
-    ``fields: {px: px, py: py, pz: pz, energy: e}``; they make the collection ``particles``.
+    ``fields: {px: px, py: py, pz: pz, E: e}``; they make the collection ``particles``.
     """
 
     name: ClassVar[str] = "parquet_events"

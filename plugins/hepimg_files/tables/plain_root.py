@@ -25,7 +25,8 @@ class Root(PlainSource):
     """Jets of a TTree or an RNTuple of any layout, one entry a jet, with jagged branches for its constituents.
 
     What ``hepimg data --export root`` wrote needs no option but ``files``.  Else name the branches, such as
-    ``fields: {pt: part_pt, eta: part_eta, phi: part_phi}``; pt, eta, y, phi, mass of a jet are those of the sum.
+    ``fields: {pt: part_pt, eta: part_eta, phi: part_phi}``, or ``{pt: part.pt, ...}`` in records of an RNTuple;
+    pt, eta, y, phi, mass of a jet are those of the sum.
     """
 
     name: ClassVar[str] = "root"
@@ -65,7 +66,7 @@ class RootEvents(Root):
     """Events of a TTree or an RNTuple of any layout, one entry an event, with jagged branches for its particles.
 
     What ``hepimg data --export root`` wrote needs no option but ``files``.  Else name the branches, such as
-    ``fields: {px: px, py: py, pz: pz, energy: e}``; they make the collection ``particles``.
+    ``fields: {px: px, py: py, pz: pz, E: e}``; they make the collection ``particles``.
     """
 
     name: ClassVar[str] = "root_events"

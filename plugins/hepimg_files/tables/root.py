@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.errors import DataError
-from hepimg_files.tables.table import Branch, Table, near, numbers
+from hepimg_files.tables.table import Branch, Table, near, numbers, require_content
 
 UNIQUE_ID = 0xFFFFFF
 """The bits of TObject::fUniqueID that count objects; those above tell the process (ROOT's TProcessID)."""
@@ -23,7 +23,10 @@ MAX_EXPANSION, HARMLESS = 1100, 1 << 26
 RNTUPLE_WIDTH = 8
 """Bytes of the widest numbers of an RNTuple."""
 
-_COLLECTION = re.compile(r"_collection\d+$")
+RECORD = 2
+"""The structural role of a field of an RNTuple that has fields of its own (ROOT's RNTuple specification)."""
+
+_IMPORTED = re.compile(r"_collection\d+\.")
 _LENGTH = re.compile(r"(\[\d+\])+$")
 
 
@@ -31,7 +34,8 @@ class RootTable(Table):
     """A TTree or an RNTuple.
 
     Branches go by their last name: ``Jet.PT`` for ``Jet/Jet.PT`` of a TTree, ``Jet.Tau`` for ``Jet.Tau[5]``, and
-    ``PFCands_pt`` for the field ``_collection23.PFCands_pt`` that ROOT's importer makes of a TTree's branch.
+    ``PFCands_pt`` for the field ``_collection23.PFCands_pt`` that ROOT's importer makes of a TTree's branch.  Other
+    fields of records in an RNTuple go by their whole name, ``part.px``.
     """
 
     def __init__(self, path: Path, tree: Any) -> None:
@@ -130,17 +134,22 @@ def _branches_of(tree: Any) -> dict[str, str]:
 
 
 def _fields_of(tree: Any) -> dict[str, str]:
-    """Last name -> key, out of the header: uproot's own ``keys()`` takes 10 s for the 3,000 fields of NanoAOD."""
+    """Name -> key, out of the header: uproot's own ``keys()`` takes 10 s for the 3,000 fields of NanoAOD."""
     records = tree.header.field_records
-    parents = {k: record.parent_field_id for k, record in enumerate(records)}
-    keys: dict[str, str] = {}
-    for k, record in enumerate(records):
-        if parents[k] == k and not _COLLECTION.match(record.field_name):
-            keys[record.field_name] = record.field_name
-    for k, record in enumerate(records):
-        collection = records[parents.get(parents[k], 0)].field_name  # between them stands one without a name
-        if parents[k] != k and _COLLECTION.match(collection):
-            keys.setdefault(record.field_name, f"{collection}.{record.field_name}")
+    paths: list[str] = []
+    for k, record in enumerate(records):  # parents come before their children
+        parent = record.parent_field_id
+        if parent == k:
+            paths.append(record.field_name)
+        elif records[parent].struct_role == RECORD:
+            paths.append(f"{paths[parent]}.{record.field_name}")
+        else:
+            paths.append(paths[parent])  # the elements of a list have no name of their own
+    holders = {path for path, record in zip(paths, records, strict=True) if record.struct_role == RECORD}
+    fields = [path for path in dict.fromkeys(paths) if path not in holders]
+    keys = {path: path for path in fields if not _IMPORTED.match(path)}
+    for path in fields:
+        keys.setdefault(_IMPORTED.sub("", path), path)
     return keys
 
 
@@ -199,10 +208,11 @@ def _opened(path: Path) -> Iterator[Any]:
     """The file, mapped into memory; without uproot's caches, which take a changed copy for the file itself.
 
     Raises:
-        DataError: its end is missing.
+        DataError: it is empty, or its end is missing.
     """
     import uproot
 
+    require_content(path, "ROOT")
     handler = uproot.source.file.MemmapSource
     with uproot.open({str(path): None}, object_cache=None, array_cache=None, handler=handler) as file:
         size = path.stat().st_size

@@ -183,6 +183,16 @@ def near(name: str, known: Collection[str]) -> str:
     return f"there are {', '.join(shown)}{rest}" if shown else "there is none"
 
 
+def require_content(path: Path, kind: str) -> None:
+    """Raise where a file has no byte: libraries say of it what only their authors understand.
+
+    Raises:
+        DataError: it has none.
+    """
+    if not path.stat().st_size:
+        raise DataError(f"not a {kind} file: it is empty", where=str(path), needed=kind, fix="Copy it anew.")
+
+
 def numbers(values: Array, name: str, where: str) -> Array:
     """The values in this machine's byte order.
 
