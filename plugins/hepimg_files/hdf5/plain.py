@@ -83,7 +83,7 @@ class PlainHdf5(Hdf5Source):
 
     @classmethod
     def belongs(cls, file: Hdf5) -> bool:
-        """Whether hepimg wrote it, with rows of this kind; what is of no other layout might be jets, or is told why not."""
+        """Whether hepimg wrote it, with rows of this kind; what is of no other layout might be jets."""
         from hepimg.export.hdf5 import LAYOUT
 
         if file.text("", "layout") != LAYOUT:
