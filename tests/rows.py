@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from hepimg import Grid, Ragged, Sample, SparseImages
+from hepimg.analysis import Analysis
+from hepimg.generate import collect
+from hepimg.orders import make_plans
+from hepimg.store import Cache
 
 
 def make_sample(n: int, seed: int = 0, first_event: int = 0) -> Sample:
@@ -32,3 +38,13 @@ def make_sample(n: int, seed: int = 0, first_event: int = 0) -> Sample:
         images={"image": SparseImages.from_dense(dense, Grid.square(1.0, 4))},
         units={"mass": "GeV"},
     )
+
+
+def collected(analysis: Analysis, cache: Path) -> dict[str, Sample]:
+    """All rows of the samples of an analysis without pools, made in this process and not stored."""
+    plans = make_plans(analysis, [*analysis.samples.values()], Cache(cache), {})
+    made = {}
+    for name, plan in plans.items():
+        shards = [collect(order.source, order.steps, order.shard, f"sample {name}")[0] for order in plan.orders]
+        made[name] = Sample.concatenate(shards)
+    return made

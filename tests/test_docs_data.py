@@ -17,6 +17,7 @@ from hepimg.generate import make_data
 from hepimg.progress import Bars
 from hepimg.registry import load_registry
 from hepimg.store import Cache
+from rows import collected
 
 PAGE = Path(__file__).parents[1] / "docs" / "data.md"
 ANALYSES = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), flags=re.M | re.S)
@@ -41,9 +42,11 @@ def test_every_analysis_of_the_page_makes_its_data(text: str, tmp_path: Path, mo
             write_example({"source": "hdf5", "files": f"made/{name}.h5"}, tmp_path, None)
     Path("a.yaml").write_text(text)
     analysis = load_analysis(Path("a.yaml"))
+    if not analysis.pools:
+        assert all(len(sample) for sample in collected(analysis, tmp_path / "cache").values())
+        return
     with Bars() as bars:
         stored = make_data(analysis, Cache(tmp_path / "cache"), bars, 1)
-    assert set(stored) == set(analysis.samples)
     assert all(sample.rows for sample in stored.values())
 
 

@@ -21,7 +21,7 @@ from hepimg.export.parquet import write_parquet
 from hepimg.export.root import write_root
 from rows import make_sample
 
-CASES = int(os.environ.get("HEPIMG_FUZZ_CASES", "30"))
+CASES = int(os.environ.get("HEPIMG_FUZZ_CASES", "12"))
 
 EXTERNAL_CASES = CASES if CASES >= 1000 else max(3, CASES // 10)
 """Of the larger real files, which take longer."""

@@ -14,14 +14,12 @@ from hdf5_layouts import write_plain
 
 from hepimg.config import load_analysis
 from hepimg.errors import DataError
-from hepimg.generate import make_data
-from hepimg.progress import Bars
 from hepimg.sample import Sample
-from hepimg.shards import checksum, read_shard
-from hepimg.store import Cache
+from hepimg.shards import checksum
 from hepimg_files.hdf5.plain import PlainHdf5
 from hepimg_files.identity import event_numbers
 from hepimg_files.tables.plain_parquet import Parquet
+from rows import collected
 
 SMEARED = """\
 title: smeared
@@ -37,9 +35,7 @@ samples: {{jets: {{}}}}
 def made(folder: Path, files: object, chunk: int = 100) -> Sample:
     """The jets of an analysis that smears, by rows of events."""
     (folder / "a.yaml").write_text(SMEARED.format(files=files, chunk=chunk))
-    with Bars() as bars:
-        stored = make_data(load_analysis(folder / "a.yaml"), Cache(folder / "cache"), bars, 1)["jets"]
-    return Sample.concatenate([read_shard(path)[:rows] for path, rows in stored.shards])
+    return collected(load_analysis(folder / "a.yaml"), folder / "cache")["jets"]
 
 
 def write_events(path: Path, seed: int = 1) -> Path:

@@ -290,7 +290,7 @@ def test_columns_with_a_meaning_of_their_own_are_not_replaced(name: str) -> None
 def test_bad_real_files(external: Path, name: str, source: type[TableSource], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         read_everything(source(files=str(external / "files" / name)))
-    assert str(external / "files" / name) in str(caught.value)
+    assert name in str(caught.value)
 
 
 def test_jets_of_other_objects_say_which(external: Path) -> None:

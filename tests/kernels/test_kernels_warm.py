@@ -26,4 +26,5 @@ def test_every_kernel_is_compiled_in_at_most_two_forms():
         *("_sum_of_terms", "_tiles", "_within"),
     }
     assert {name for name, forms in compiled.items() if forms == 0} <= called_by_others
-    assert max(compiled.values()) <= 2
+    # the compiler makes as many forms of what kernels call among themselves as it likes
+    assert {name for name, forms in compiled.items() if forms > 2} <= called_by_others

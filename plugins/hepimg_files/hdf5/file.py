@@ -27,6 +27,9 @@ MAX_READ = 2 * 2**30
 MAX_EXPANSION = 1100
 """Numbers take at most so many times the bytes of their file: gzip reaches 1032 on zeros (zlib's documentation)."""
 
+DEPTH = 4
+"""Levels of groups that are looked through: a group may hold itself."""
+
 MAX_TEXT = 2**16
 """Characters of an attribute."""
 
@@ -133,7 +136,7 @@ class Hdf5:
                 path = f"{group}/{name}" if group else name
                 if self._is_here(path) and isinstance(node := self._node(path), h5py.Dataset):
                     found.append(f"{path} {node.shape}")
-                elif self._is_here(path) and self.is_group(path):
+                elif path.count("/") < DEPTH and self._is_here(path) and self.is_group(path):
                     groups.append(path)
         return ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN or groups else "") or "none"
 

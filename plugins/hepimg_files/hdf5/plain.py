@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,41 +16,10 @@ from hepimg.images import Channel, SparseImages
 from hepimg.rows import offsets_of
 from hepimg.sample import Ragged, Sample
 from hepimg_files.conventions import IN_GEV, JET_UNITS, PARTICLE_UNITS, Unit, jet_columns, pseudorapidity, rapidity
+from hepimg_files.hdf5.contents import Content, describe, leader
 from hepimg_files.hdf5.file import Hdf5, Hdf5Source, open_hdf5
 from hepimg_files.hdf5.padded import MOMENTA, check_counts, entries_within, find_entries, particles_of, spelled
 from hepimg_files.source import reading
-
-RESERVED = {"row", "sample"}
-"""Columns that a row has once it is stored: its number, and which sample it is of."""
-
-DTYPES = {"bool", "float16", "float32", "float64", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))}
-
-
-@dataclass(frozen=True)
-class Padded:
-    """A collection: its dataset's fields, units, types (none: as they are), and the dataset of the counts, if any."""
-
-    fields: tuple[str, ...]
-    units: Mapping[str, str]
-    dtypes: tuple[str, ...]
-    counts: str | None
-
-    @property
-    def is_particles(self) -> bool:
-        """Whether its fields are momenta."""
-        names = {spelled(name) for name in self.fields}
-        return {"pt", "phi"} <= names or set(MOMENTA) <= names
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a file holds: columns and units, collections, images; from hepimg's export, it is taken as it stands."""
-
-    columns: Mapping[str, str]
-    collections: Mapping[str, Padded]
-    images: Mapping[str, tuple[Grid, tuple[Channel, ...]]]
-    is_ours: bool
-
 
 OTHER_LAYOUTS = ("table", "image", "particle_features", "showers", "layer_0")
 """What the files of the other sources of HDF5 have."""
@@ -115,9 +82,9 @@ class PlainHdf5(Hdf5Source):
 
     def names(self, file: Hdf5) -> Sequence[str]:
         """All columns and collections."""
-        content = self._describe(file)
+        content = describe(file, self.constituents, self.columns)
         counts = [padded.counts for padded in content.collections.values() if padded.counts is not None]
-        return [self._leader(file, content.is_ours), *content.columns, *content.collections, *counts]
+        return [leader(file, self.constituents, content.is_ours), *content.columns, *content.collections, *counts]
 
     def read(self, path: Path, first: int, last: int) -> Sample:
         """The rows of the entries ``first:last``.
@@ -138,7 +105,7 @@ class PlainHdf5(Hdf5Source):
 
     def read_rows(self, file: Hdf5, first: int, last: int) -> Sample:
         """The rows of the entries ``first:last``."""
-        content = self._describe(file)
+        content = describe(file, self.constituents, self.columns)
         columns = {name: self._column(file, content, name, first, last) for name in content.columns}
         collections = {
             self._collection(content, name): self._read_padded(file, content, name, first, last)
@@ -162,7 +129,7 @@ class PlainHdf5(Hdf5Source):
 
     def _content(self, path: Path, file: Hdf5) -> Content:
         if path not in self._contents:
-            self._contents[path] = self._describe(file)
+            self._contents[path] = describe(file, self.constituents, self.columns)
         return self._contents[path]
 
     def _summed(self, content: Content) -> dict[str, str]:
@@ -170,66 +137,6 @@ class PlainHdf5(Hdf5Source):
         if content.is_ours or self.rows_out == "event" or self.constituents not in content.collections:
             return {}
         return {name: unit for name, unit in JET_UNITS.items() if name not in content.columns}
-
-    def _describe(self, file: Hdf5) -> Content:
-        from hepimg.export.hdf5 import LAYOUT
-
-        is_ours = file.text("", "layout") == LAYOUT
-        length = file.dataset(self._leader(file, is_ours)).shape[0]
-        named = () if is_ours else (self.constituents,)  # it may stand in a group
-        numbers = [name for name in dict.fromkeys([*file.members(), *named]) if file.holds_numbers(name)]
-        collections = {}
-        for name in numbers:
-            text = ",".join(self.columns) if name == self.constituents and self.columns else file.text(name, "columns")
-            if text is not None:
-                collections[name] = _describe_padded(file, name, name == self.constituents, text)
-            elif name == self.constituents:
-                raise DataError(f"{name} has no attribute columns", fix="Name them: columns: [pt, eta, phi, mass].")
-        if not is_ours and self.constituents not in collections:
-            raise DataError(
-                f"{self.constituents} holds {file.dataset(self.constituents).dtype}", needed="numbers (n, maximum, k)"
-            )
-        taken = {"event", *collections, *(padded.counts for padded in collections.values())}
-        columns = {}
-        for name in numbers:
-            shape = file.dataset(name).shape
-            if name not in taken and shape[0] == length and (is_ours or len(shape) == 1):
-                columns[name] = self._unit(file, name, is_ours)
-        clash = () if is_ours else sorted(RESERVED.intersection(columns))
-        if clash:
-            raise DataError(
-                f"a dataset {clash[0]}, a name that hepimg gives to a column of its own",
-                needed="another name",
-                fix=f"Rename it: file.move({clash[0]!r}, 'my_{clash[0]}') in h5py.",
-            )
-        images = {}
-        for name in file.members("images") if "images" in file and file.is_group("images") else ():
-            grid, channels = (file.text(f"images/{name}", key) or "" for key in ("grid", "channels"))
-            images[name] = (Grid.model_validate_json(grid), tuple(Channel(*each) for each in json.loads(channels)))
-        return Content(columns, collections, images, is_ours)
-
-    def _leader(self, file: Hdf5, is_ours: bool) -> str:
-        """The dataset that tells the number of rows: the constituents, which only hepimg's own files may lack.
-
-        Raises:
-            DataError: there are none; the message lists what there is.
-        """
-        if self.constituents in file:
-            return self.constituents
-        if is_ours:
-            return "event"
-        raise DataError(
-            f"no dataset {self.constituents!r}; there are {file.list_datasets()}",
-            needed="padded particles (n, maximum, k)",
-            fix="Name them, and their columns: constituents: NAME, columns: [pt, eta, phi].",
-        )
-
-    def _unit(self, file: Hdf5, name: str, is_ours: bool) -> str:
-        """The unit that a column has in the sample."""
-        unit = file.text(name, "unit")
-        if is_ours:
-            return unit or ""
-        return "GeV" if unit in IN_GEV else unit or JET_UNITS.get(name, "")
 
     def _column(self, file: Hdf5, content: Content, name: str, first: int, last: int) -> NDArray[Any]:
         values = file.rows(name, first, last, (None,) * (len(file.dataset(name).shape) - 1))
@@ -277,25 +184,6 @@ def _direction(columns: Mapping[str, NDArray[Any]], summed: Mapping[str, str]) -
     if "eta" in summed and "y" not in summed:
         return {"eta": pseudorapidity(pt, columns["y"], mass).astype(np.float32)}
     return {}
-
-
-def _describe_padded(file: Hdf5, name: str, is_constituents: bool, text: str) -> Padded:
-    fields = tuple(part.strip() for part in text.split(","))
-    units = [part.strip() for part in (file.text(name, "units") or "").split(",")]
-    dtypes = [part for part in (file.text(name, "dtypes") or "").split(",") if part]
-    shape = file.dataset(name).shape
-    if len(shape) != 3 or shape[2] != len(fields) or len(set(fields)) != len(fields):
-        raise DataError(f"{name} has shape {shape} for the columns {text}", needed=f"(n, maximum, {len(fields)})")
-    if (dtypes and len(dtypes) != len(fields)) or not DTYPES.issuperset(dtypes):
-        raise DataError(f"the attribute dtypes of {name} is {','.join(dtypes)!r}", needed="a type for each column")
-    stated = file.text(name, "counts")
-    counts = stated or ("n" if is_constituents else f"n_{name}")
-    described = Padded(fields, dict(zip(fields, units, strict=False)), tuple(dtypes), counts)
-    if counts in file:
-        return described
-    if described.is_particles and not stated:
-        return replace(described, counts=None)
-    raise DataError(f"no dataset {counts!r}", needed=f"how many entries of {name} each row has, (n,) whole numbers")
 
 
 def _as_type(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:
