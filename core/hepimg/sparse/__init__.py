@@ -3,7 +3,8 @@
 from hepimg.sparse.backbones import ResidualBlock, SparseClassifier, SparseResNet
 from hepimg.sparse.conv import Expand2d, InverseConv2d, SparseConv2d, SubmanifoldConv2d
 from hepimg.sparse.engines import use_engine
-from hepimg.sparse.layers import BatchNorm, GlobalPool, PerSite, Pool2d, Prune
+from hepimg.sparse.layers import GlobalPool, PerSite, Pool2d, Prune
+from hepimg.sparse.norm import BatchNorm
 from hepimg.sparse.tensor import SparseTensor
 
 __all__ = [

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from hepimg.sparse.conv import SparseConv2d, SubmanifoldConv2d
-from hepimg.sparse.layers import BatchNorm, GlobalPool, PerSite
+from hepimg.sparse.layers import GlobalPool, PerSite
+from hepimg.sparse.norm import BatchNorm
 from hepimg.sparse.tensor import SparseTensor
 
 ACTIVE_NEIGHBOURS = 3.0
@@ -27,11 +28,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, kernel: int = 3, dropout: float = 0.0) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            BatchNorm(channels),
-            PerSite(nn.ReLU()),
+            BatchNorm(channels, relu=True),
             _he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS),
-            BatchNorm(channels),
-            PerSite(nn.Sequential(nn.ReLU(), nn.Dropout(dropout))),
+            BatchNorm(channels, relu=True, dropout=dropout),
             # Small at first, so that a deep stack begins near the identity.
             _he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS, scale=0.3),
         )
@@ -84,7 +83,7 @@ class SparseResNet(nn.Module):
             if level:
                 layers.append(_he(Halve(widths[level - 1], width), ACTIVE_CHILDREN))
             layers += [ResidualBlock(width, kernel, dropout) for _ in range(count)]
-        self.layers = nn.Sequential(*layers, BatchNorm(widths[-1]), PerSite(nn.ReLU()))
+        self.layers = nn.Sequential(*layers, BatchNorm(widths[-1], relu=True))
         self.sum, self.max = GlobalPool("sum"), GlobalPool("max")
         self.out_features = 2 * widths[-1]
 

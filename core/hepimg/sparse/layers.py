@@ -1,10 +1,9 @@
-"""Layers on sparse tensors that are not convolutions: per site, norm, pooling, pruning."""
+"""Layers on sparse tensors that neither convolve nor normalise: per site, pooling, pruning."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hepimg.sparse.reduce import max_over, spread, sum_over
 from hepimg.sparse.rules import Geometry, Pair, RuleCache
@@ -27,22 +26,6 @@ class PerSite(nn.Module):
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         """The same sites with new features."""
         return tensor.replace(self.module(tensor.features))
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation over all sites of a batch.
-
-    A batch with fewer than two sites has no variance: it is normalised with the running statistics, and leaves them.
-    """
-
-    def forward(self, tensor: SparseTensor) -> SparseTensor:  # type: ignore[override]
-        """The same sites with normalised features."""
-        if len(tensor) > 1:
-            return tensor.replace(super().forward(tensor.features))
-        features = functional.batch_norm(
-            tensor.features, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
-        )
-        return tensor.replace(features)
 
 
 class Pool2d(nn.Module):

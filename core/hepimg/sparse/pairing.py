@@ -5,31 +5,55 @@ know of nothing but "input coordinate ``i`` feeds output coordinate ``o`` throug
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hepimg.kernels.threads import compiled
+from hepimg.kernels.pairs import find_pairs, find_reached
+from hepimg.kernels.team import team_of
 
 if TYPE_CHECKING:
     from hepimg.sparse.support import Support
 
-Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
+
+SITES_OF_BLOCK = 512
+"""With 64 channels a block's features and the kernel fill a third of a core's second cache."""
+
+
+class Pairs(NamedTuple):
+    """Pairs of input and output site, sorted by tap, then by input.
+
+    Attributes:
+        inputs: (n_pairs,) int32.
+        outputs: (n_pairs,) int32.
+        edges: (taps, n_blocks + 1): the pairs ``edges[k, b]:edges[k, b + 1]`` are those of tap k in block b.
+        images: (n_blocks + 1,): block b has the images ``images[b]:images[b + 1]``.
+    """
+
+    inputs: Tensor
+    outputs: Tensor
+    edges: Int64
+    images: Int64
 
 
 @dataclass(frozen=True, eq=False)
 class AxisReach:
-    """Input coordinate ``i`` of an axis owns the entries ``starts[i]:starts[i + 1]`` of ``taps`` and ``outputs``.
+    """Input coordinate ``i`` of an axis feeds the output coordinates ``outputs[i]`` through the taps ``taps[i]``.
 
     One tap leads to one output, except where a periodic axis is padded: there to ``repeats`` of them at most.
+
+    Attributes:
+        taps: (n_inputs, most) int64.
+        outputs: (n_inputs, most) int64; ``n_outputs`` where there are fewer than ``most``.
+        n_outputs: number of output coordinates.
+        repeats: see above.
     """
 
-    starts: Int64
     taps: Int64
     outputs: Int64
     n_outputs: int
@@ -38,7 +62,22 @@ class AxisReach:
     @property
     def most(self) -> int:
         """The largest number of outputs that one coordinate feeds."""
-        return int(np.diff(self.starts).max(initial=0))
+        return self.outputs.shape[1]
+
+    @cached_property
+    def unsigned(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Taps and outputs for compiled code, which need not ask of them whether they are negative."""
+        return self.taps.astype(np.uint64), self.outputs.astype(np.uint64)
+
+
+def current_team() -> Int64:
+    """The threads that torch uses now."""
+    return _team(torch.get_num_threads())
+
+
+@lru_cache
+def _team(threads: int) -> Int64:
+    return team_of(threads)
 
 
 @lru_cache(maxsize=256)
@@ -52,32 +91,52 @@ def axis_reach(size: int, kernel: int, stride: int, padding: int, dilation: int,
         source, inside = source % size, np.ones_like(inside)
     source, output, tap = source[inside], output[inside], tap[inside]
     order = np.argsort(source, kind="stable")
-    starts = np.searchsorted(source[order], np.arange(size + 1)).astype(np.int64)
+    counts = np.bincount(source, minlength=size)
+    present = np.arange(counts.max(initial=0)) < counts[:, None]
+    taps, outputs = np.zeros(present.shape, np.int64), np.full(present.shape, n_outputs, np.int64)
+    taps[present], outputs[present] = tap[order], output[order]
     repeats = int(np.bincount(source * kernel + tap).max(initial=1))
-    return AxisReach(starts, tap[order].astype(np.int64), output[order].astype(np.int64), n_outputs, repeats)
+    return AxisReach(taps, outputs, n_outputs, repeats)
 
 
 def reached_by_table(source: "Support", rows: AxisReach, columns: AxisReach) -> tuple[Tensor, Tensor]:
     """Every output cell that a site reaches: offsets (int64) and cells (int32) per image, sorted."""
-    capacity = len(source.cells) * rows.most * columns.most
-    offsets, cells = _reached(
-        source.offsets.numpy(), source.cells.numpy(), source.shape[1],
-        rows.starts, rows.outputs, columns.starts, columns.outputs, rows.n_outputs, columns.n_outputs, capacity,
-    )  # fmt: skip
+    offsets, cells = find_reached(
+        current_team(),
+        (source.offsets.numpy(), source.cells.numpy()),
+        source.shape[1],
+        (rows.n_outputs, columns.n_outputs),
+        rows.unsigned,
+        columns.unsigned,
+    )
     return torch.from_numpy(offsets), torch.from_numpy(cells)
 
 
 def pairs_by_table(
     source: "Support", target: "Support", rows: AxisReach, columns: AxisReach, kernel: tuple[int, int]
-) -> tuple[Tensor, Tensor, list[int]]:
-    """Pairs of input and output site (int32 each), sorted by tap, then input; and where each tap's pairs start."""
-    inputs, outputs, starts = _pairs(
-        source.offsets.numpy(), source.cells.numpy(), source.shape[1], target.offsets.numpy(), target.cells.numpy(),
-        rows.starts, rows.taps, rows.outputs, columns.starts, columns.taps, columns.outputs,
-        rows.n_outputs, columns.n_outputs, kernel[1], kernel[0] * kernel[1],
-        len(source.cells) * rows.repeats * columns.repeats,
-    )  # fmt: skip
-    return torch.from_numpy(inputs), torch.from_numpy(outputs), starts.tolist()
+) -> Pairs:
+    """Pairs of input and output site, by a table of cells."""
+    images = blocks_of(source)
+    inputs, outputs, edges = find_pairs(
+        current_team(),
+        images,
+        (source.offsets.numpy(), source.cells.numpy()),
+        source.shape[1],
+        (target.offsets.numpy(), target.cells.numpy()),
+        (rows.n_outputs, columns.n_outputs),
+        rows.unsigned,
+        columns.unsigned,
+        kernel,
+        rows.repeats * columns.repeats,
+    )
+    return Pairs(torch.from_numpy(inputs), torch.from_numpy(outputs), edges, images)
+
+
+def blocks_of(support: "Support") -> Int64:
+    """Images in blocks of some hundred sites, (n_blocks + 1,): what one thread works on before it takes the next."""
+    # A multiple of 4, so that two and four threads get equal shares.
+    blocks = min(support.batch_size, max(1, 4 * (len(support) // (4 * SITES_OF_BLOCK))))
+    return np.arange(blocks + 1) * support.batch_size // max(blocks, 1)
 
 
 def reached_by_sort(source: "Support", rows: AxisReach, columns: AxisReach) -> Tensor:
@@ -89,17 +148,18 @@ def reached_by_sort(source: "Support", rows: AxisReach, columns: AxisReach) -> T
 
 def pairs_by_search(
     source: "Support", target: "Support", rows: AxisReach, columns: AxisReach, kernel: tuple[int, int]
-) -> tuple[Tensor, Tensor, list[int]]:
-    """What :func:`pairs_by_table` gives, by sort and search; for CUDA."""
+) -> Pairs:
+    """What :func:`pairs_by_table` gives, by sort and search, in one block; for CUDA."""
     inputs, keys, taps = _candidates(source, rows, columns, kernel[1])
     outputs = torch.searchsorted(target.keys, keys)
     padded = torch.cat([target.keys, target.keys.new_full((1,), -1)])
     found = padded[outputs] == keys
     inputs, outputs, taps = inputs[found], outputs[found], taps[found]
     taps, order = torch.sort(taps, stable=True)
-    edges = torch.arange(kernel[0] * kernel[1] + 1, device=taps.device)
-    starts: list[int] = torch.searchsorted(taps, edges).tolist()
-    return inputs[order].to(torch.int32), outputs[order].to(torch.int32), starts
+    starts = torch.searchsorted(taps, torch.arange(kernel[0] * kernel[1] + 1, device=taps.device)).cpu().numpy()
+    edges = np.stack([starts[:-1], starts[1:]], axis=1)
+    images = np.array([0, source.batch_size])
+    return Pairs(inputs[order].to(torch.int32), outputs[order].to(torch.int32), edges, images)
 
 
 def group_by_sort(index: Tensor, n_sites: int) -> tuple[Tensor, Tensor]:
@@ -112,108 +172,15 @@ def group_by_sort(index: Tensor, n_sites: int) -> tuple[Tensor, Tensor]:
 def _candidates(source: "Support", rows: AxisReach, columns: AxisReach, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Input site, output key and tap of every output cell that the kernel reaches, whether active or not."""
     _, row, column = source.sites.long().unbind(1)
-    row_tap, row_output = (table[row][:, :, None] for table in _padded(rows, source.device))
-    column_tap, column_output = (table[column][:, None, :] for table in _padded(columns, source.device))
+    row_tap, row_output = (_on(table, source)[row][:, :, None] for table in (rows.taps, rows.outputs))
+    column_tap, column_output = (_on(table, source)[column][:, None, :] for table in (columns.taps, columns.outputs))
     area = rows.n_outputs * columns.n_outputs
     image = source.images.index.long()[:, None, None]
     keys = image * area + row_output * columns.n_outputs + column_output
     taps = row_tap * width + column_tap
-    inside = (row_output >= 0) & (column_output >= 0)
+    inside = (row_output < rows.n_outputs) & (column_output < columns.n_outputs)
     return inside.nonzero()[:, 0], keys[inside], taps[inside]
 
 
-def _padded(reach: AxisReach, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Taps and outputs as (coordinates, most) tables, filled up with -1."""
-    counts = np.diff(reach.starts)
-    present = np.arange(reach.most)[None, :] < counts[:, None]
-    tables = []
-    for entries in (reach.taps, reach.outputs):
-        table = np.full(present.shape, -1)
-        table[present] = entries
-        tables.append(torch.from_numpy(table).to(device))
-    return tables[0], tables[1]
-
-
-@compiled
-def _reached(
-    offsets: Int64, cells: Int32, width: int,
-    row_starts: Int64, row_outputs: Int64, column_starts: Int64, column_outputs: Int64,
-    n_rows: int, n_columns: int, capacity: int,
-) -> tuple[Int64, Int32]:  # fmt: skip
-    n_images = len(offsets) - 1
-    new_offsets = np.zeros(n_images + 1, np.int64)
-    new_cells = np.empty(capacity, np.int32)
-    seen_by = np.full(n_rows * n_columns, -1, np.int32)
-    n = 0
-    for image in range(n_images):
-        first = n
-        for site in range(offsets[image], offsets[image + 1]):
-            row, column = cells[site] // width, cells[site] % width
-            for a in range(row_starts[row], row_starts[row + 1]):
-                for b in range(column_starts[column], column_starts[column + 1]):
-                    cell = row_outputs[a] * n_columns + column_outputs[b]
-                    if seen_by[cell] == image:
-                        continue
-                    seen_by[cell] = image
-                    place = n  # sites come sorted, so cells arrive almost sorted: insertion is short
-                    while place > first and new_cells[place - 1] > cell:
-                        new_cells[place] = new_cells[place - 1]
-                        place -= 1
-                    new_cells[place] = cell
-                    n += 1
-        new_offsets[image + 1] = n
-    return new_offsets, new_cells[:n].copy()
-
-
-@compiled
-def _pairs(
-    offsets: Int64, cells: Int32, width: int, target_offsets: Int64, target_cells: Int32,
-    row_starts: Int64, row_taps: Int64, row_outputs: Int64,
-    column_starts: Int64, column_taps: Int64, column_outputs: Int64,
-    n_rows: int, n_columns: int, kernel_width: int, n_taps: int, capacity: int,
-) -> tuple[Int32, Int32, Int64]:  # fmt: skip
-    table = np.full(n_rows * n_columns, -1, np.int32)
-    counts = np.zeros(n_taps, np.int64)
-    drafts = np.empty((2, n_taps, capacity + 1), np.int32)
-    for image in range(len(offsets) - 1):
-        for target in range(target_offsets[image], target_offsets[image + 1]):
-            table[target_cells[target]] = target
-        for site in range(offsets[image], offsets[image + 1]):
-            row = cells[site] // width
-            column = cells[site] - row * width
-            for a in range(row_starts[row], row_starts[row + 1]):
-                for b in range(column_starts[column], column_starts[column + 1]):
-                    target = table[row_outputs[a] * n_columns + column_outputs[b]]
-                    tap = row_taps[a] * kernel_width + column_taps[b]
-                    # Written in any case, overwritten if it was no pair: a branch here would be mispredicted too often.
-                    drafts[0, tap, counts[tap]] = site
-                    drafts[1, tap, counts[tap]] = target
-                    counts[tap] += target >= 0
-        for target in range(target_offsets[image], target_offsets[image + 1]):
-            table[target_cells[target]] = -1
-    starts = np.zeros(n_taps + 1, np.int64)
-    for tap in range(n_taps):
-        starts[tap + 1] = starts[tap] + counts[tap]
-    inputs = np.empty(starts[n_taps], np.int32)
-    outputs = np.empty(starts[n_taps], np.int32)
-    for tap in range(n_taps):
-        for number in range(counts[tap]):
-            inputs[starts[tap] + number] = drafts[0, tap, number]
-            outputs[starts[tap] + number] = drafts[1, tap, number]
-    return inputs, outputs, starts
-
-
-@compiled
-def group_by_counting(index: Int32, n_sites: int) -> tuple[Int32, Int32]:
-    """Sort items by their site, keeping the order within a site: starts (n_sites + 1) and order (n_items)."""
-    starts = np.zeros(n_sites + 1, np.int32)
-    for site in index:
-        starts[site + 1] += 1
-    for site in range(n_sites):
-        starts[site + 1] += starts[site]
-    cursor = starts[:-1].copy()
-    order = np.empty(len(index), np.int32)
-    for item in range(len(index)):
-        order[cursor[index[item]]] = item
-        cursor[index[item]] += 1
-    return starts, order
+def _on(table: Int64, source: "Support") -> Tensor:
+    return torch.from_numpy(table).to(source.device)

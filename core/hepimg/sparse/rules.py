@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hepimg.sparse import pairing
@@ -81,6 +83,26 @@ class Tap(NamedTuple):
     outputs: Tensor | None
 
 
+class PairArrays(NamedTuple):
+    """Pairs as compiled code takes them.
+
+    Attributes:
+        inputs: (n_pairs,) int32.
+        outputs: (n_pairs,) int32.
+        edges: (taps, n_blocks + 1) int64, see :class:`Rules`.
+        starts: (taps + 1,) int64.
+        input_edges: (n_blocks + 1,) int64: block ``b`` has the inputs ``input_edges[b]:input_edges[b + 1]``.
+        output_edges: (n_blocks + 1,) int64, likewise.
+    """
+
+    inputs: NDArray[np.int32]
+    outputs: NDArray[np.int32]
+    edges: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    input_edges: NDArray[np.int64]
+    output_edges: NDArray[np.int64]
+
+
 @dataclass(frozen=True, eq=False)
 class Rules:
     """Pairs of input and output site, sorted by kernel position.
@@ -88,7 +110,9 @@ class Rules:
     Attributes:
         inputs: the input site of each pair.
         outputs: the output site of each pair.
-        starts: kernel position ``k`` (row-major) owns the pairs ``starts[k]:starts[k + 1]``.
+        edges: (taps, n_blocks + 1) int64: the pairs ``edges[k, b]:edges[k, b + 1]`` are those of kernel position ``k``
+            (row-major) in block ``b`` of the images.
+        images: (n_blocks + 1,) int64: block ``b`` has the images ``images[b]:images[b + 1]``.
         identity: the kernel position under which every site feeds itself (the centre of a submanifold layer), or None.
         geometry: the convolution that leads from ``fine`` to ``coarse``.
         fine: the sites that the geometry reads.
@@ -98,12 +122,19 @@ class Rules:
 
     inputs: Grouping
     outputs: Grouping
-    starts: tuple[int, ...]
+    edges: NDArray[np.int64]
+    images: NDArray[np.int64]
     identity: int | None
     geometry: Geometry
     fine: Support
     coarse: Support
     swapped: bool = False
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Kernel position ``k`` owns the pairs ``starts[k]:starts[k + 1]``."""
+        starts: list[int] = np.append(self.edges[:, 0], self.edges[-1, -1]).tolist()
+        return starts
 
     @cached_property
     def taps(self) -> list[Tap]:
@@ -123,6 +154,19 @@ class Rules:
     def counts(self) -> list[int]:
         """Number of pairs of each kernel position."""
         return [last - first for first, last in zip(self.starts, self.starts[1:], strict=False)]
+
+    @cached_property
+    def arrays(self) -> PairArrays:
+        """The same for compiled code; on the CPU."""
+        read, written = (self.coarse, self.fine) if self.swapped else (self.fine, self.coarse)
+        return PairArrays(
+            self.inputs.index.numpy(),
+            self.outputs.index.numpy(),
+            self.edges,
+            np.array(self.starts),
+            read.offsets.numpy()[self.images],
+            written.offsets.numpy()[self.images],
+        )
 
     def transposed(self) -> "Rules":
         """The same pairs in the other direction."""
@@ -156,11 +200,11 @@ def match_sites(fine: Support, coarse: Support, geometry: Geometry) -> Rules:
         )
     rows, columns = geometry.reach(fine)
     pairs = pairing.pairs_by_table if fine.device.type == "cpu" else pairing.pairs_by_search
-    inputs, outputs, starts = pairs(fine, coarse, rows, columns, geometry.kernel)
+    inputs, outputs, edges, images = pairs(fine, coarse, rows, columns, geometry.kernel)
     is_centred = fine is coarse and geometry == Geometry.centred(geometry.kernel, geometry.dilation)
     identity = geometry.taps // 2 if is_centred else None
     return Rules(
-        Grouping(inputs, len(fine)), Grouping(outputs, len(coarse)), tuple(starts), identity, geometry, fine, coarse
+        Grouping(inputs, len(fine)), Grouping(outputs, len(coarse)), edges, images, identity, geometry, fine, coarse
     )
 
 

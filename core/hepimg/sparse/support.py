@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from hepimg.kernels.pairs import group_by_counting
 from hepimg.sparse import pairing
 
 
@@ -25,7 +26,7 @@ class Grouping:
     def _items(self) -> tuple[Tensor, Tensor]:
         if self.index.is_cuda:
             return pairing.group_by_sort(self.index, self.n_sites)
-        starts, order = pairing.group_by_counting(self.index.numpy(), self.n_sites)
+        starts, order = group_by_counting(self.index.numpy(), self.n_sites)
         return torch.from_numpy(starts), torch.from_numpy(order)
 
     @property

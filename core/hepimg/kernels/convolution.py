@@ -1,0 +1,122 @@
+"""Sparse convolution of float32 features: gather, matrix product and scatter in one pass.
+
+A convolution sums ``x[input] @ w[tap]`` into ``y[output]`` over the pairs of each tap.  Its two gradients are the same
+sum with inputs and outputs exchanged, and a sum of outer products.  Pairs come sorted by tap, and each tap's by blocks
+of images, which no pair leaves: a block's rows stay in the cache while all taps pass over them, and blocks can be given
+to threads.  Each output is summed in the order of the taps, whatever the number of blocks and threads.
+
+Channels must be multiples of :data:`~hepimg.kernels.tile.LANES`.
+"""
+
+import numpy as np
+
+from hepimg.kernels.arrays import Array
+from hepimg.kernels.team import share
+from hepimg.kernels.threads import compiled
+from hepimg.kernels.tile import LANES, ROWS, outer_tile, rows_tile
+
+PAIRS = 64
+"""Pairs whose rows are multiplied together in outer products: their rows stay in the nearest cache."""
+
+_rows_of_one, _rows_of_two, _rows_of_three = rows_tile(1), rows_tile(2), rows_tile(3)
+_outer_of_one, _outer_of_two, _outer_of_three = outer_tile(1), outer_tile(2), outer_tile(3)
+
+
+@compiled
+def convolve(
+    team: Array, x: Array, w: Array, inputs: Array, outputs: Array, edges: Array, owned: Array, y: Array
+) -> None:
+    """Write ``y[o] = sum of x[i] @ w[k]`` over the pairs (i, o) of each tap k.
+
+    Args:
+        team: :func:`hepimg.kernels.team.team_of`.
+        x: (n_inputs, C).
+        w: (taps, C, D).
+        inputs: (n_pairs,) int32, sorted by tap, then by block.
+        outputs: (n_pairs,) int32.
+        edges: (taps, n_blocks + 1) int64: the pairs ``edges[k, b]:edges[k, b + 1]`` are those of tap k in block b.
+        owned: (n_blocks + 1,) int64: block b owns the outputs ``owned[b]:owned[b + 1]``.
+        y: (n_outputs + 1, D), written; the last row is used as waste.
+    """
+    share(team, _convolve, len(owned) - 1, (x, w, inputs, outputs, edges, owned, y))
+
+
+@compiled
+def _convolve(
+    first: int, last: int, x: Array, w: Array, inputs: Array, outputs: Array, edges: Array, owned: Array, y: Array
+) -> None:
+    # What remains of a tap is filled up to a whole tile with rows that go to waste.
+    sources = np.empty(ROWS, np.int32)
+    targets = np.empty(ROWS, np.int32)
+    for block in range(first, last):
+        y[owned[block] : owned[block + 1]] = 0
+        for tap in range(len(w)):
+            pair, stop = edges[tap, block], edges[tap, block + 1]
+            while pair + ROWS <= stop:
+                _add_rows(x, w[tap], y, inputs, outputs, pair)
+                pair += ROWS
+            if pair == stop:
+                continue
+            for r in range(ROWS):
+                sources[r] = inputs[min(pair + r, stop - 1)]
+                targets[r] = outputs[pair + r] if pair + r < stop else len(y) - 1
+            _add_rows(x, w[tap], y, sources, targets, 0)
+
+
+@compiled
+def _add_rows(x: Array, w: Array, y: Array, sources: Array, targets: Array, at: int) -> None:
+    column, width = 0, y.shape[1]
+    while column + 3 * LANES <= width and column + 4 * LANES != width:
+        _rows_of_three(x, w, column, y, sources, targets, at)
+        column += 3 * LANES
+    while column + 2 * LANES <= width:
+        _rows_of_two(x, w, column, y, sources, targets, at)
+        column += 2 * LANES
+    if column < width:
+        _rows_of_one(x, w, column, y, sources, targets, at)
+
+
+@compiled
+def add_outer(team: Array, x: Array, g: Array, inputs: Array, outputs: Array, starts: Array, sums: Array) -> None:
+    """Write ``sums[k] = sum of the outer products of x[i] and g[o]`` over the pairs (i, o) of each tap k.
+
+    Args:
+        team: :func:`hepimg.kernels.team.team_of`.
+        x: (n_inputs, C).
+        g: (n_outputs, D).
+        inputs: (n_pairs,) int32, sorted by tap.
+        outputs: (n_pairs,) int32.
+        starts: (taps + 1,) int64.
+        sums: (taps, C, D), written.
+    """
+    share(team, _outer, len(sums) * (x.shape[1] // ROWS), (x, g, inputs, outputs, starts, sums))
+
+
+@compiled
+def _outer(
+    first: int, last: int, x: Array, g: Array, inputs: Array, outputs: Array, starts: Array, sums: Array
+) -> None:
+    # Threads share the rows of the result, so that each of its numbers is one thread's sum in the order of the pairs.
+    taps = len(sums)
+    for tap in range(taps):
+        low, high = (first - tap + taps - 1) // taps, (last - tap + taps - 1) // taps
+        sums[tap, low * ROWS : high * ROWS] = 0
+        for pair in range(starts[tap], starts[tap + 1], PAIRS):
+            stop = min(pair + PAIRS, starts[tap + 1])
+            for rows in range(low, high):
+                _add_products(x, rows * ROWS, g, sums[tap], inputs, outputs, pair, stop)
+
+
+@compiled
+def _add_products(
+    x: Array, row: int, g: Array, sums: Array, inputs: Array, outputs: Array, first: int, last: int
+) -> None:
+    column, width = 0, g.shape[1]
+    while column + 3 * LANES <= width and column + 4 * LANES != width:
+        _outer_of_three(x, row, g, column, sums, inputs, outputs, first, last)
+        column += 3 * LANES
+    while column + 2 * LANES <= width:
+        _outer_of_two(x, row, g, column, sums, inputs, outputs, first, last)
+        column += 2 * LANES
+    if column < width:
+        _outer_of_one(x, row, g, column, sums, inputs, outputs, first, last)

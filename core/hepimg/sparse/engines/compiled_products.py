@@ -1,0 +1,62 @@
+"""The sums of a sparse convolution by one compiled pass, which gathers, multiplies and scatters; float32 on the CPU."""
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import pad
+
+from hepimg.kernels import convolution
+from hepimg.kernels.tile import LANES
+from hepimg.sparse.pairing import current_team
+from hepimg.sparse.rules import Rules
+
+
+def convolve(x: Tensor, w: Tensor, rules: Rules) -> Tensor:
+    """``conv(x, w)``: x (n_inputs, C), w (taps, C, D), the result (n_outputs, D)."""
+    pairs = rules.arrays
+    return _sum_pairs(x, w, pairs.inputs, pairs.outputs, pairs.edges, pairs.output_edges)
+
+
+def gradients(
+    x: Tensor, w: Tensor, g: Tensor, rules: Rules, needs_x: bool, needs_w: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """``convT(g, w)`` if ``needs_x``, ``outer(x, g)`` if ``needs_w``; g (n_outputs, D)."""
+    pairs = rules.arrays
+    grad_x = grad_w = None
+    if needs_x:
+        grad_x = _sum_pairs(g, w.transpose(1, 2), pairs.outputs, pairs.inputs, pairs.edges, pairs.input_edges)
+    if needs_w:
+        left, right = _whole_lanes(x, 1), _whole_lanes(g, 1)
+        sums = torch.empty(len(pairs.edges), left.shape[1], right.shape[1])
+        convolution.add_outer(
+            current_team(), _array(left), _array(right), pairs.inputs, pairs.outputs, pairs.starts, _array(sums)
+        )
+        grad_w = sums[:, : x.shape[1], : g.shape[1]].contiguous()
+    return grad_x, grad_w
+
+
+def _sum_pairs(
+    x: Tensor, w: Tensor, inputs: NDArray[Any], outputs: NDArray[Any], edges: NDArray[Any], owned: NDArray[Any]
+) -> Tensor:
+    """The sum of ``x[i] @ w[k]`` over the pairs (i, o) of each tap k, for each output site o."""
+    width = w.shape[2]
+    w = _whole_lanes(_whole_lanes(w, 2), 1)
+    # One row more than there are sites: what tiles have too many goes there.
+    y = torch.empty(owned[-1] + 1, w.shape[2])
+    convolution.convolve(
+        current_team(), _array(_whole_lanes(x, 1)), _array(w), inputs, outputs, edges, owned, _array(y)
+    )
+    return y[:-1, :width].contiguous()
+
+
+def _whole_lanes(tensor: Tensor, axis: int) -> Tensor:
+    """Zeros at the end of an axis, up to a whole number of vectors."""
+    missing = -tensor.shape[axis] % LANES
+    return pad(tensor, [0, 0] * (tensor.ndim - 1 - axis) + [0, missing]) if missing else tensor
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().contiguous().numpy()
+    return array

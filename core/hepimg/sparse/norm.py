@@ -1,0 +1,142 @@
+"""Batch normalisation over sites, with ReLU and dropout in the same sweep."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.nn import functional
+
+from hepimg.kernels import norm
+from hepimg.sparse.pairing import current_team
+from hepimg.sparse.tensor import SparseTensor
+
+
+Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Mean and variance, (channels,) each."""
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over all sites of a batch; then, if asked for, ReLU and dropout.
+
+    Equals ``torch.nn.BatchNorm1d``, ``ReLU`` and ``Dropout`` one after the other, up to rounding and to which numbers
+    dropout takes, in a third of the time (float32 on the CPU; elsewhere it is just these three).
+
+    A batch with fewer than two sites has no variance: it is normalised with the running statistics, and leaves them.
+
+    Args:
+        channels: features per site.
+        relu: whether negative results become zero.
+        dropout: probability with which a number becomes zero in training; what is left is divided by 1 - dropout.
+        options: ``eps``, ``momentum``, ``affine``, ``track_running_stats``, as in torch.
+    """
+
+    def __init__(self, channels: int, *, relu: bool = False, dropout: float = 0.0, **options: Any) -> None:
+        super().__init__(channels, **options)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {dropout}")
+        self.relu, self.dropout = relu, dropout
+
+    def forward(self, tensor: SparseTensor) -> SparseTensor:  # type: ignore[override]
+        """The same sites with normalised features."""
+        x = tensor.features
+        drop = self.dropout if self.training else 0.0
+        of_batch = len(tensor) > 1 and (self.training or self.running_mean is None)
+        if x.dtype != torch.float32 or x.device.type != "cpu" or self.weight is None or not len(tensor):
+            return tensor.replace(self._by_torch(x, of_batch, drop))
+        moments = self._moments(_array(x.contiguous()), of_batch)
+        y: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+            x, self.weight, self.bias, moments, self.eps, of_batch, self.relu, drop
+        )
+        return tensor.replace(y)
+
+    def _by_torch(self, x: Tensor, of_batch: bool, drop: float) -> Tensor:
+        if of_batch and self.training:
+            self._count_batch()
+        y = functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, of_batch, self._momentum(), self.eps
+        )
+        return functional.dropout(functional.relu(y) if self.relu else y, drop)
+
+    def _moments(self, x: NDArray[np.float32], of_batch: bool) -> Moments:
+        """Mean and variance to normalise with; those of the batch change the running ones."""
+        if not of_batch:
+            assert self.running_mean is not None and self.running_var is not None
+            return _array(self.running_mean.double()), _array(self.running_var.double())
+        mean, squares = norm.column_moments(current_team(), x)
+        if self.training and self.running_mean is not None and self.running_var is not None:
+            self._count_batch()
+            for running, new in ((self.running_mean, mean), (self.running_var, squares / (len(x) - 1))):
+                running.lerp_(torch.from_numpy(new).to(running.dtype), self._momentum())
+        return mean, squares / len(x)
+
+    def _count_batch(self) -> None:
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+
+    def _momentum(self) -> float:
+        """The weight of this batch; without ``momentum`` all batches weigh the same."""
+        if self.momentum is not None:
+            return self.momentum
+        return 0.0 if self.num_batches_tracked is None else 1.0 / max(1.0, float(self.num_batches_tracked))
+
+    def extra_repr(self) -> str:  # noqa: D102
+        return f"{super().extra_repr()}, relu={self.relu}, dropout={self.dropout}"
+
+
+class _Normalise(Function):
+    """drop(relu((x - mean) / sqrt(variance + eps) * weight + bias)).
+
+    The moments are functions of x if ``of_batch``, constants otherwise.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, moments: Moments, eps: float, of_batch: bool, relu: bool,
+        drop: float,
+    ) -> Tensor:  # fmt: skip
+        x, y = x.contiguous(), torch.empty_like(x, memory_format=torch.contiguous_format)
+        seed = int(torch.randint(2**62, ())) if drop else 0
+        norm.normalise(current_team(), _array(x), _array(weight), _array(bias), moments, eps, relu, drop, seed, _array(y))
+        ctx.save_for_backward(x, weight, y)
+        ctx.moments, ctx.eps, ctx.of_batch, ctx.gated, ctx.drop = moments, eps, of_batch, relu or drop > 0, drop
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, y = ctx.saved_tensors
+        if torch.is_grad_enabled():  # someone wants to differentiate the gradient
+            h = g * (y != 0) / (1 - ctx.drop) if ctx.gated else g
+            grads = _plain_gradient(h, x, weight, None if ctx.of_batch else ctx.moments, ctx.eps)
+            return *grads, None, None, None, None, None
+        g, grad_x, grad_affine = g.contiguous(), torch.empty_like(x), x.new_empty(2, x.shape[1])
+        norm.normalise_gradient(
+            current_team(), _array(g), _array(x), _array(y), _array(weight), ctx.moments, ctx.eps, ctx.of_batch,
+            ctx.gated, ctx.drop, _array(grad_x), _array(grad_affine),
+        )  # fmt: skip
+        return grad_x, grad_affine[0], grad_affine[1], None, None, None, None, None
+
+
+def _plain_gradient(
+    h: Tensor, x: Tensor, weight: Tensor, moments: Moments | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x, weight and bias by operators that torch can differentiate again.
+
+    ``moments`` is None where they are functions of x.
+    """
+    if moments is not None:
+        mean, variance = (torch.from_numpy(moment).float() for moment in moments)
+        inverse = torch.rsqrt(variance + eps)
+        return weight * inverse * h, (h * (x - mean) * inverse).sum(0), h.sum(0)
+    centred = x - x.mean(0)
+    inverse = torch.rsqrt((centred * centred).mean(0) + eps)
+    normalised = centred * inverse
+    grad_x = weight * inverse * (h - h.mean(0) - normalised * (h * normalised).mean(0))
+    return grad_x, (h * normalised).sum(0), h.sum(0)
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().numpy()
+    return array
