@@ -8,7 +8,7 @@ import pytest
 import torch
 from random_configurations import Case, configuration
 
-from hepimg.kernels.pairs import group_by_counting
+from hepimg.kernels.groups import group_by_counting
 from hepimg.sparse import Prune, SparseConv2d, SparseTensor, SubmanifoldConv2d, pairing
 from hepimg.sparse.rules import Geometry, RuleCache, match_sites, reached_sites
 from hepimg.sparse.support import support_from_keys

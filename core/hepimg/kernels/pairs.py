@@ -6,6 +6,8 @@ through ``taps[i, e]``; where there are fewer than elsewhere, they are filled up
 The search table has a row and a column more, which are never active.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,6 @@ Reach = tuple[Array, Array]
 Int32, Int64 = NDArray[np.int32], NDArray[np.int64]
 
 
-@compiled
 def find_pairs(
     team: Array,
     images: Array,
@@ -50,22 +51,29 @@ def find_pairs(
     """
     n_blocks, n_taps = len(images) - 1, kernel[0] * kernel[1]
     # One place more for each block: see the comment in _draft_pairs.
-    drafts = np.empty((n_taps, len(sources[1]) * repeats + n_blocks), np.int64)
-    counts = np.zeros((n_blocks, n_taps), np.int64)
-    share(
-        team, _draft_pairs, n_blocks,
-        (images, sources, width, targets, shape, rows, columns, kernel[1], repeats, drafts, counts),
-    )  # fmt: skip
-    edges = np.empty((n_taps, n_blocks + 1), np.int64)
-    n_pairs = 0
-    for tap in range(n_taps):
-        for block in range(n_blocks):
-            edges[tap, block] = n_pairs
-            n_pairs += counts[block, tap]
-        edges[tap, n_blocks] = n_pairs
-    inputs, outputs = np.empty(n_pairs, np.int32), np.empty(n_pairs, np.int32)
-    share(team, _collect_pairs, n_blocks, (images, sources[0], repeats, drafts, edges, inputs, outputs))
+    firsts = sources[0][images] * repeats + np.arange(n_blocks + 1)
+    drafts = np.empty((n_taps, firsts[-1]), np.int64)
+    counts = np.zeros((n_taps, n_blocks), np.int64)
+    _share_drafts(
+        team, images, firsts, *sources, width, *targets, *shape, *rows, *columns, kernel[1], drafts, counts
+    )
+    ends = np.cumsum(counts).reshape(counts.shape)
+    edges = np.zeros((n_taps, n_blocks + 1), np.int64)
+    edges[:, 1:] = ends
+    edges[1:, 0] = edges[:-1, -1]
+    inputs, outputs = (np.empty(counts.sum(), np.int32) for _ in range(2))
+    _share_collection(team, firsts, drafts, edges, inputs, outputs)
     return inputs, outputs, edges
+
+
+@compiled
+def _share_drafts(team: Array, images: Array, *arguments: Any) -> None:
+    share(team, _draft_pairs, len(images) - 1, (images, *arguments))
+
+
+@compiled
+def _share_collection(team: Array, firsts: Array, drafts: Array, edges: Array, inputs: Array, outputs: Array) -> None:
+    share(team, _collect_pairs, len(firsts) - 1, (firsts, drafts, edges, inputs, outputs))
 
 
 @compiled
@@ -73,33 +81,33 @@ def _draft_pairs(
     first: int,
     last: int,
     images: Array,
-    sources: tuple[Array, Array],
+    firsts: Array,
+    offsets: Array,
+    cells: Array,
     width: int,
-    targets: tuple[Array, Array],
-    shape: tuple[int, int],
-    rows: Reach,
-    columns: Reach,
+    target_offsets: Array,
+    target_cells: Array,
+    target_height: int,
+    target_width: int,
+    row_taps: Array,
+    row_outputs: Array,
+    column_taps: Array,
+    column_outputs: Array,
     kernel_width: int,
-    repeats: int,
     drafts: Array,
     counts: Array,
 ) -> None:
-    offsets, cells = sources
-    target_offsets, target_cells = targets
-    row_taps, row_outputs = rows
-    column_taps, column_outputs = columns
-    stride = np.uint64(shape[1] + 1)
-    table = np.full((shape[0] + 1) * (shape[1] + 1), -1, np.int32)
-    written = drafts.ravel()
-    places = np.empty(counts.shape[1], np.uint64)
+    stride = np.uint64(target_width + 1)
+    table = np.full((target_height + 1) * (target_width + 1), -1, np.int32)
+    written = drafts.reshape(-1)
+    places = np.empty(len(counts), np.uint64)
     for block in range(first, last):
-        start = np.uint64(offsets[images[block]] * repeats + block)
         for tap in range(len(places)):
-            places[tap] = start + np.uint64(tap * drafts.shape[1])
+            places[tap] = tap * drafts.shape[1] + firsts[block]
         for image in range(images[block], images[block + 1]):
             for target in range(target_offsets[image], target_offsets[image + 1]):
                 cell = target_cells[target]
-                table[cell + cell // shape[1]] = target
+                table[cell + cell // target_width] = target
             for site in range(offsets[image], offsets[image + 1]):
                 row = cells[site] // width
                 column = cells[site] - row * width
@@ -113,35 +121,24 @@ def _draft_pairs(
                         places[row_taps[row, a] * kernel_width + column_taps[column, b]] += target >= 0
             for target in range(target_offsets[image], target_offsets[image + 1]):
                 cell = target_cells[target]
-                table[cell + cell // shape[1]] = -1
+                table[cell + cell // target_width] = -1
         for tap in range(len(places)):
-            counts[block, tap] = places[tap] - start - np.uint64(tap * drafts.shape[1])
+            counts[tap, block] = np.int64(places[tap]) - tap * drafts.shape[1] - firsts[block]
 
 
 @compiled
 def _collect_pairs(
-    first: int,
-    last: int,
-    images: Array,
-    offsets: Array,
-    repeats: int,
-    drafts: Array,
-    edges: Array,
-    inputs: Array,
-    outputs: Array,
+    first: int, last: int, firsts: Array, drafts: Array, edges: Array, inputs: Array, outputs: Array
 ) -> None:
     for tap in range(len(edges)):
         for block in range(first, last):
-            start = offsets[images[block]] * repeats + block
-            n_pairs = edges[tap, block + 1] - edges[tap, block]
-            found = drafts[tap, start : start + n_pairs]
-            sources, targets = inputs[edges[tap, block] :], outputs[edges[tap, block] :]
-            for pair in range(n_pairs):
-                sources[pair] = found[pair] >> 32
-                targets[pair] = found[pair] & 0xFFFFFFFF
+            start = edges[tap, block]
+            for pair in range(edges[tap, block + 1] - start):
+                draft = drafts[tap, firsts[block] + pair]
+                inputs[start + pair] = draft >> 32
+                outputs[start + pair] = draft & 0xFFFFFFFF
 
 
-@compiled
 def find_reached(
     team: Array,
     sources: tuple[Array, Array],
@@ -160,37 +157,44 @@ def find_reached(
         rows: what each source row feeds.
         columns: what each source column feeds.
     """
-    n_images, most = len(sources[0]) - 1, rows[0].shape[1] * columns[0].shape[1]
+    most = rows[0].shape[1] * columns[0].shape[1]
     drafts = np.empty(len(sources[1]) * most, np.int32)
-    counts = np.zeros(n_images, np.int64)
-    share(team, _draft_reached, n_images, (sources, width, shape, rows, columns, most, drafts, counts))
-    offsets = np.zeros(n_images + 1, np.int64)
-    for image in range(n_images):
-        offsets[image + 1] = offsets[image] + counts[image]
-    cells = np.empty(offsets[n_images], np.int32)
-    for image in range(n_images):
-        draft = sources[0][image] * most
-        for number in range(counts[image]):
-            cells[offsets[image] + number] = drafts[draft + number]
+    offsets = np.zeros(len(sources[0]), np.int64)
+    _share_reached(team, *sources, width, *shape, rows[1], columns[1], drafts, offsets[1:])
+    np.cumsum(offsets, out=offsets)
+    cells = np.empty(offsets[-1], np.int32)
+    _collect_reached(sources[0] * most, offsets, drafts, cells)
     return offsets, cells
+
+
+@compiled
+def _share_reached(team: Array, offsets: Array, *arguments: Any) -> None:
+    share(team, _draft_reached, len(offsets) - 1, (offsets, *arguments))
+
+
+@compiled
+def _collect_reached(firsts: Array, offsets: Array, drafts: Array, cells: Array) -> None:
+    for image in range(len(offsets) - 1):
+        for number in range(offsets[image + 1] - offsets[image]):
+            cells[offsets[image] + number] = drafts[firsts[image] + number]
 
 
 @compiled
 def _draft_reached(
     first: int,
     last: int,
-    sources: tuple[Array, Array],
+    offsets: Array,
+    cells: Array,
     width: int,
-    shape: tuple[int, int],
-    rows: Reach,
-    columns: Reach,
-    most: int,
+    target_height: int,
+    target_width: int,
+    row_outputs: Array,
+    column_outputs: Array,
     drafts: Array,
     counts: Array,
 ) -> None:
-    offsets, cells = sources
-    row_outputs, column_outputs = rows[1], columns[1]
-    seen_by = np.full(shape[0] * shape[1], -1, np.int32)
+    most = row_outputs.shape[1] * column_outputs.shape[1]
+    seen_by = np.full(target_height * target_width, -1, np.int32)
     for image in range(first, last):
         start = end = offsets[image] * most
         for site in range(offsets[image], offsets[image + 1]):
@@ -199,9 +203,9 @@ def _draft_reached(
             for a in range(row_outputs.shape[1]):
                 for b in range(column_outputs.shape[1]):
                     reached_row, reached_column = np.int64(row_outputs[row, a]), np.int64(column_outputs[column, b])
-                    if reached_row == shape[0] or reached_column == shape[1]:
+                    if reached_row == target_height or reached_column == target_width:
                         continue
-                    cell = reached_row * shape[1] + reached_column
+                    cell = reached_row * target_width + reached_column
                     if seen_by[cell] == image:
                         continue
                     seen_by[cell] = image
@@ -212,19 +216,3 @@ def _draft_reached(
                     drafts[place] = cell
                     end += 1
         counts[image] = end - start
-
-
-@compiled
-def group_by_counting(index: Array, n_sites: int) -> tuple[Int32, Int32]:
-    """Sort items by their site, keeping the order within a site: starts (n_sites + 1,) and order (n_items,)."""
-    starts = np.zeros(n_sites + 1, np.int32)
-    for site in index:
-        starts[site + 1] += 1
-    for site in range(n_sites):
-        starts[site + 1] += starts[site]
-    cursor = starts[:-1].copy()
-    order = np.empty(len(index), np.int32)
-    for item in range(len(index)):
-        order[cursor[index[item]]] = item
-        cursor[index[item]] += 1
-    return starts, order

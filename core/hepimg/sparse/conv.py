@@ -76,7 +76,7 @@ class _Convolution(nn.Module):
                 f"{type(self).__name__} needs {self.in_channels} channels, the tensor has {tensor.channels}"
             )
         features = convolve(tensor.features, self._kernel(), rules)
-        return features if self.bias is None else features + self.bias
+        return features if self.bias is None else features + self.bias.to(features.dtype)
 
 
 class SubmanifoldConv2d(_Convolution):

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import Function
 
-from hepimg.kernels.threads import compiled
+from hepimg.kernels.groups import find_largest
+from hepimg.sparse.pairing import current_team
 from hepimg.sparse.support import Grouping
 
 
@@ -42,8 +41,12 @@ def max_over(items: Tensor, grouping: Grouping) -> Tensor:
     if items.is_cuda:
         winners = _winners_by_scatter(items.detach(), grouping)
     else:
-        values = items.detach().contiguous().numpy()
-        winners = torch.from_numpy(_winners(values, grouping.starts.numpy(), grouping.order.numpy()))
+        winners = torch.empty(grouping.n_sites, items.shape[1], dtype=torch.int64)
+        values = items.detach().contiguous()
+        values = values if values.dtype == torch.float64 else values.float()
+        find_largest(
+            current_team(), values.numpy(), grouping.starts.numpy(), grouping.order.numpy(), winners.numpy()
+        )
     return torch.where(winners < 0, 0, items.gather(0, winners.clamp(min=0)))
 
 
@@ -69,23 +72,8 @@ class _Spread(Function):
         return sum_over(gradient, ctx.grouping), None
 
 
-@compiled
-def _winners(values: NDArray[np.floating], starts: NDArray[np.int32], order: NDArray[np.int32]) -> NDArray[np.int64]:
-    """(n_sites, C): the first item with the largest value, -1 for a site without items."""
-    channels = values.shape[1]
-    winners = np.full((len(starts) - 1, channels), -1, np.int64)
-    for site in range(len(starts) - 1):
-        for place in range(starts[site], starts[site + 1]):
-            item = order[place]
-            for channel in range(channels):
-                best = winners[site, channel]
-                if best < 0 or values[item, channel] > values[best, channel]:
-                    winners[site, channel] = item
-    return winners
-
-
 def _winners_by_scatter(values: Tensor, grouping: Grouping) -> Tensor:
-    """What :func:`_winners` gives, with torch's scatter; for CUDA."""
+    """What :func:`hepimg.kernels.groups.find_largest` writes, with torch's scatter; for CUDA."""
     shape = (grouping.n_sites, values.shape[1])
     index = grouping.index.long()[:, None].expand_as(values)
     best = values.new_full(shape, -torch.inf).scatter_reduce(0, index, values, "amax")

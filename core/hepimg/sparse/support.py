@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from hepimg.kernels.pairs import group_by_counting
+from hepimg.kernels.groups import group_by_counting
 from hepimg.sparse import pairing
 
 

@@ -22,6 +22,9 @@ from hepimg.sparse.rules import Rules
 
 def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
     """See :class:`hepimg.sparse.engines.Engine`."""
+    if features.dtype in (torch.bfloat16, torch.float16) and features.device.type == "cpu":
+        # Summed in float32 and rounded once, as in torch's dense convolution.
+        return convolve(features.float(), kernel.float(), rules).to(features.dtype)
     result: Tensor = _Convolution.apply(features, kernel, rules)  # type: ignore[no-untyped-call]
     return result
 

@@ -1,0 +1,90 @@
+"""Batch norm with ReLU and dropout against torch's layers, one after the other."""
+
+import pytest
+import torch
+from torch import nn
+
+from hepimg.sparse import BatchNorm
+
+
+@pytest.fixture
+def tensor(make_tensor):
+    """400 sites, so that sums go over several blocks; far from zero."""
+    tensor = make_tensor(8, (12, 12), 6, occupancy=0.5, dtype=torch.float32)
+    return tensor.replace(3 * tensor.features.detach() + 20)
+
+
+NORMS = [{}, {"affine": False}, {"track_running_stats": False}, {"momentum": None}, {"eps": 0.1, "momentum": 0.3}]
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "at rest"])
+@pytest.mark.parametrize("relu", [False, True], ids=["", "relu"])
+@pytest.mark.parametrize("options", NORMS, ids=str)
+def test_batch_norm_equals_torch(make_tensor, options, relu, training):
+    """Values, gradients and gradients of their squares; running statistics over two batches.
+
+    In float32, where the layer has kernels of its own, against torch in float64.
+    """
+    layer, norm = BatchNorm(4, relu=relu, **options), nn.BatchNorm1d(4, **options).double()
+    if layer.affine:
+        nn.init.normal_(layer.weight)
+        nn.init.normal_(layer.bias)
+    norm.load_state_dict(layer.state_dict())
+    oracle = nn.Sequential(norm, nn.ReLU()) if relu else norm
+    for seed in (1, 2):
+        batch = make_tensor(dtype=torch.float32, seed=seed)
+        layer(batch)
+        oracle(batch.features.double())
+    layer.train(training)
+    oracle.train(training)
+    # Of great mean: variances by differences of squares would lose all digits.
+    tensor = make_tensor(dtype=torch.float32, seed=3)
+    tensor = tensor.replace(tensor.features + 100)
+    results = []
+    for module, features in ((layer, tensor.features.clone()), (oracle, tensor.features.double())):
+        features.requires_grad_()
+        output = module(tensor.replace(features)).features if module is layer else module(features)
+        inputs = [features, *module.parameters()]
+        first = torch.autograd.grad((output**3).sum(), inputs, retain_graph=True)
+        again = torch.autograd.grad((output**3).sum(), inputs, create_graph=True)
+        second = torch.autograd.grad(sum((g**2).sum() for g in again), inputs)
+        results.append([output, *first, *again, *second])
+    for ours, theirs in zip(*results, strict=True):
+        assert (ours - theirs).abs().max() < 1e-3 * theirs.abs().max().clamp(min=1e-2)
+    for name, ours in layer.state_dict().items():
+        torch.testing.assert_close(ours, norm.state_dict()[name], check_dtype=False, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("relu", "drop"), [(False, 0.0), (True, 0.0), (True, 0.3), (False, 0.3)])
+def test_float64_is_torchs_own(tensor, relu, drop):
+    layer = BatchNorm(6, relu=relu, dropout=drop).double()
+    torch.manual_seed(1)
+    ours = layer(tensor.replace(tensor.features.double())).features
+    torch.manual_seed(1)
+    norm = nn.BatchNorm1d(6).double()(tensor.features.double())
+    assert torch.equal(ours, nn.Dropout(drop)(torch.relu(norm) if relu else norm))
+
+
+def test_dropout_takes_neighbours_independently(make_tensor):
+    tensor = make_tensor(64, (16, 16), 6, occupancy=0.7, dtype=torch.float32)
+    kept = BatchNorm(6, dropout=0.25)(tensor).features != 0
+    for pairs in (kept[1:] & kept[:-1], kept[:, 1:] & kept[:, :-1], kept[16:] & kept[:-16]):
+        assert abs(pairs.float().mean() - 0.75**2) < 6 * (0.25 / pairs.numel()) ** 0.5
+
+
+def test_threads_change_no_bit(tensor):
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            torch.manual_seed(4)
+            layer = BatchNorm(6, relu=True, dropout=0.1)
+            x = tensor.features.clone().requires_grad_()
+            y = layer(tensor.replace(x)).features
+            y.square().sum().backward()
+            results.append([y.detach(), x.grad, layer.weight.grad, layer.running_var])
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
