@@ -15,7 +15,7 @@ from hepimg.kernels.team import share
 from hepimg.kernels.threads import compiled
 from hepimg.kernels.tile import LANES, ROWS, outer_tile, rows_tile
 
-PAIRS = 64
+PAIRS = 128
 """Pairs whose rows are multiplied together in outer products: their rows stay in the nearest cache."""
 
 _rows_of_one, _rows_of_two, _rows_of_three = rows_tile(1), rows_tile(2), rows_tile(3)
@@ -77,34 +77,37 @@ def _add_rows(x: Array, w: Array, y: Array, sources: Array, targets: Array, at: 
 
 
 @compiled
-def add_outer(team: Array, x: Array, g: Array, inputs: Array, outputs: Array, starts: Array, sums: Array) -> None:
+def add_outer(team: Array, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, sums: Array) -> None:
     """Write ``sums[k] = sum of the outer products of x[i] and g[o]`` over the pairs (i, o) of each tap k.
 
     Args:
         team: :func:`hepimg.kernels.team.team_of`.
         x: (n_inputs, C).
         g: (n_outputs, D).
-        inputs: (n_pairs,) int32, sorted by tap.
+        inputs: (n_pairs,) int32, sorted by tap, then by block.
         outputs: (n_pairs,) int32.
-        starts: (taps + 1,) int64.
+        edges: (taps, n_blocks + 1) int64, see :func:`convolve`.
         sums: (taps, C, D), written.
     """
-    share(team, _outer, len(sums) * (x.shape[1] // ROWS), (x, g, inputs, outputs, starts, sums))
+    share(team, _outer, len(sums) * (x.shape[1] // ROWS), (x, g, inputs, outputs, edges, sums))
 
 
 @compiled
 def _outer(
-    first: int, last: int, x: Array, g: Array, inputs: Array, outputs: Array, starts: Array, sums: Array
+    first: int, last: int, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, sums: Array
 ) -> None:
     # Threads share the rows of the result, so that each of its numbers is one thread's sum in the order of the pairs.
     taps = len(sums)
     for tap in range(taps):
         low, high = (first - tap + taps - 1) // taps, (last - tap + taps - 1) // taps
         sums[tap, low * ROWS : high * ROWS] = 0
-        for pair in range(starts[tap], starts[tap + 1], PAIRS):
-            stop = min(pair + PAIRS, starts[tap + 1])
-            for rows in range(low, high):
-                _add_products(x, rows * ROWS, g, sums[tap], inputs, outputs, pair, stop)
+    for block in range(edges.shape[1] - 1):
+        for tap in range(taps):
+            low, high = (first - tap + taps - 1) // taps, (last - tap + taps - 1) // taps
+            for pair in range(edges[tap, block], edges[tap, block + 1], PAIRS):
+                stop = min(pair + PAIRS, edges[tap, block + 1])
+                for rows in range(low, high):
+                    _add_products(x, rows * ROWS, g, sums[tap], inputs, outputs, pair, stop)
 
 
 @compiled

@@ -90,7 +90,6 @@ class PairArrays(NamedTuple):
         inputs: (n_pairs,) int32.
         outputs: (n_pairs,) int32.
         edges: (taps, n_blocks + 1) int64, see :class:`Rules`.
-        starts: (taps + 1,) int64.
         input_edges: (n_blocks + 1,) int64: block ``b`` has the inputs ``input_edges[b]:input_edges[b + 1]``.
         output_edges: (n_blocks + 1,) int64, likewise.
     """
@@ -98,7 +97,6 @@ class PairArrays(NamedTuple):
     inputs: NDArray[np.int32]
     outputs: NDArray[np.int32]
     edges: NDArray[np.int64]
-    starts: NDArray[np.int64]
     input_edges: NDArray[np.int64]
     output_edges: NDArray[np.int64]
 
@@ -163,7 +161,6 @@ class Rules:
             self.inputs.index.numpy(),
             self.outputs.index.numpy(),
             self.edges,
-            np.array(self.starts),
             read.offsets.numpy()[self.images],
             written.offsets.numpy()[self.images],
         )

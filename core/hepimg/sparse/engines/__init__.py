@@ -5,13 +5,15 @@ sites of the rules and a kernel (taps, in, out) give features (n_outputs, out). 
 """
 
 from contextvars import ContextVar
+from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from types import TracebackType
-from typing import Protocol, cast
+from typing import Protocol, cast, get_args
 
+import torch
 from torch import Tensor
 
+from hepimg.engine import EngineName, resolve_engine
 from hepimg.sparse.rules import Rules
 
 
@@ -22,20 +24,20 @@ class Engine(Protocol):
         """Sum ``features[i] @ kernel[k]`` over the pairs (i, o) of each kernel position k, for each output site o."""
 
 
-ENGINES = ("native", "spconv", "dense", "auto")
-_chosen: ContextVar[str] = ContextVar("hepimg_sparse_engine", default="native")
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+_chosen: ContextVar[EngineName] = ContextVar("hepimg_sparse_engine", default="auto")
 
 
 class use_engine:  # noqa: N801 - used like torch.set_grad_enabled, as a call or a context
     """Choose the engine of all sparse convolutions, from here on or within a ``with`` block.
 
     Args:
-        name: ``native`` (default; any device, any number of threads, twice differentiable); ``spconv`` (CUDA; on the
-            CPU forward only and with one thread); ``dense`` (torch's convolution on full images, for tests);
-            ``auto`` (spconv on CUDA where it is installed, otherwise native).
+        name: ``native`` (any device, any number of threads, twice differentiable); ``spconv`` (CUDA; on the CPU forward
+            only and with one thread); ``dense`` (torch's convolution on full images, for tests and benchmarks);
+            ``auto`` (default: spconv on CUDA where its CUDA build is installed, otherwise native).
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: EngineName) -> None:
         if name not in ENGINES:
             raise ValueError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
         self._token = _chosen.set(name)
@@ -50,9 +52,22 @@ class use_engine:  # noqa: N801 - used like torch.set_grad_enabled, as a call or
 
 
 def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
-    """Convolve with the chosen engine; arguments as in :class:`Engine`."""
-    name = _chosen.get()
-    if name == "auto":
-        name = "spconv" if features.is_cuda and find_spec("spconv") else "native"
-    engine = cast(Engine, import_module(f"{__name__}.{name}"))
-    return engine.convolve(features, kernel, rules)
+    """Convolve with the chosen engine; arguments as in :class:`Engine`.
+
+    Under ``torch.autocast`` both factors are rounded to its type first, as for torch's own convolutions.
+    """
+    engine = _engine(_chosen.get(), features.device.type)
+    return engine.convolve(_autocast(features), _autocast(kernel), rules)
+
+
+@cache
+def _engine(name: EngineName, device: str) -> Engine:
+    return cast(Engine, import_module(f"{__name__}.{resolve_engine(name, device)}"))
+
+
+def _autocast(factor: Tensor) -> Tensor:
+    """The factor in the type of the autocast region; float64 stays, as torch keeps it."""
+    device = factor.device.type
+    if factor.dtype == torch.float64 or not torch.is_autocast_enabled(device):
+        return factor
+    return factor.to(torch.get_autocast_dtype(device))

@@ -31,7 +31,7 @@ def gradients(
         left, right = _whole_lanes(x, 1), _whole_lanes(g, 1)
         sums = torch.empty(len(pairs.edges), left.shape[1], right.shape[1])
         convolution.add_outer(
-            current_team(), _array(left), _array(right), pairs.inputs, pairs.outputs, pairs.starts, _array(sums)
+            current_team(), _array(left), _array(right), pairs.inputs, pairs.outputs, pairs.edges, _array(sums)
         )
         grad_w = sums[:, : x.shape[1], : g.shape[1]].contiguous()
     return grad_x, grad_w

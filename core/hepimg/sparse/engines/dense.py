@@ -11,16 +11,20 @@ from hepimg.sparse.support import Support
 def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
     """See :class:`hepimg.sparse.engines.Engine`."""
     height, width = rules.geometry.kernel
+    # Contiguous below, since torch's backward pass refuses some weights that are not.
     weight = kernel.view(height, width, *kernel.shape[1:])
     if not rules.swapped:
         padded = _pad(_fill(features, rules.fine), rules.geometry, rules.fine)
         image = functional.conv2d(
-            padded, weight.permute(3, 2, 0, 1), stride=rules.geometry.stride, dilation=rules.geometry.dilation
+            padded,
+            weight.permute(3, 2, 0, 1).contiguous(),
+            stride=rules.geometry.stride,
+            dilation=rules.geometry.dilation,
         )
         return _read(image, rules.coarse)
     image = functional.conv_transpose2d(
         _fill(features, rules.coarse),
-        weight.permute(2, 3, 0, 1),
+        weight.permute(2, 3, 0, 1).contiguous(),
         stride=rules.geometry.stride,
         dilation=rules.geometry.dilation,
     )
@@ -31,7 +35,7 @@ def _fill(features: Tensor, support: Support) -> Tensor:
     rows, columns = support.shape
     image = features.new_zeros(support.batch_size * rows * columns, features.shape[1])
     image = image.index_copy(0, support.keys, features)
-    return image.view(support.batch_size, rows, columns, -1).permute(0, 3, 1, 2)
+    return image.view(support.batch_size, rows, columns, features.shape[1]).permute(0, 3, 1, 2)
 
 
 def _read(image: Tensor, support: Support) -> Tensor:
@@ -39,10 +43,15 @@ def _read(image: Tensor, support: Support) -> Tensor:
 
 
 def _pad(image: Tensor, geometry: Geometry, support: Support) -> Tensor:
-    rows, columns = geometry.padding
-    wraps_rows, wraps_columns = support.periodic
-    image = functional.pad(image, (0, 0, rows, rows), mode="circular" if wraps_rows and rows else "constant")
-    return functional.pad(image, (columns, columns, 0, 0), mode="circular" if wraps_columns and columns else "constant")
+    """Zeros around the image; on a periodic axis its other side, repeated as often as the padding asks for."""
+    for axis in (0, 1):
+        size, padding = support.shape[axis], geometry.padding[axis]
+        if support.periodic[axis]:
+            cell = torch.arange(-padding, size + padding, device=image.device) % size
+            image = image.index_select(2 + axis, cell)
+        else:
+            image = functional.pad(image, (0, 0, padding, padding) if axis == 0 else (padding, padding, 0, 0))
+    return image
 
 
 def _fold(image: Tensor, geometry: Geometry, support: Support) -> Tensor:
