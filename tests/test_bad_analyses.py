@@ -35,6 +35,8 @@ quick: {data.rows: 10}
 CASES = {
     "unknown key": ("seed: 1", "sead: 1", ":2: sead: unknown key; did you mean 'seed'?"),
     "unknown key inside": ("rows: 100", "row: 100", ":7: data.row: unknown key; did you mean 'rows'?"),
+    "unknown engine": ("seed: 1", "engine: cudnn", ":2: engine: Input should be 'auto', 'native', 'spconv' or 'dense'; found 'cudnn'"),
+    "engine that cannot train": ("seed: 1", "engine: spconv", ":2: engine: spconv cannot train on the CPU"),
     "missing key": ("title: toy\n", "", "title: missing; it must be given"),
     "wrong type": ("rows: 100", "rows: many", ":7: data.rows: Input should be a valid integer"),
     "text for a number": ("rows: 100", 'rows: "100"', ":7: data.rows: Input should be a valid integer"),

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from hepimg.components import Component, Metric, Source, Step, Task
+from hepimg.engine import EngineName, resolve_engine
 from hepimg.options import Options
 from hepimg.registry import Kind, Registry
 from hepimg.yaml_lines import Document, Place
@@ -45,6 +46,9 @@ class AnalysisOptions(Options):
     seed: int = Field(1, ge=0, description="of everything random: data, order, networks, bootstrap")
     threads: int = Field(2, gt=0, description="CPU threads of a task; results are the same bytes for the same number")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where networks are trained")
+    engine: EngineName = Field(
+        "auto", description="what computes sparse convolutions; auto: spconv on CUDA where it is installed, or native"
+    )
     data: DataOptions
     samples: dict[str, dict[str, Any]] = Field(
         min_length=1, description="name -> options of the source, or {of: [names]}"
@@ -117,6 +121,11 @@ class Analysis:
     tasks: dict[str, TaskEntry] = field(default_factory=dict)
     evaluate: tuple[MetricEntry, ...] = ()
 
+    @property
+    def engine(self) -> EngineName:
+        """The engine of the sparse convolutions; ``auto`` is resolved."""
+        return resolve_engine(self.options.engine, self.options.device)
+
     def resolved(self) -> dict[str, Any]:
         """The analysis with every default written out."""
 
@@ -129,6 +138,7 @@ class Analysis:
 
         return {
             **self.options.model_dump(mode="json", include={"title", "seed", "threads", "device"}),
+            "engine": self.engine,
             "quick": self.quick,
             "data": self.options.data.model_dump(mode="json", include={"rows", "split", "shard"}),
             "pools": {entry.name: made(entry) for entry in self.pools.values()},

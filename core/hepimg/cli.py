@@ -11,6 +11,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from hepimg.bench.commands import bench_app
 from hepimg.errors import HepimgError, PluginError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 cache_app = typer.Typer(help="List or clean what earlier runs left in the cache (HEPIMG_CACHE).", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
+app.add_typer(bench_app, name="bench")
 
 File = Annotated[Path, typer.Argument(help="An analysis file (YAML).", show_default=False)]
 Quick = Annotated[bool, typer.Option("--quick", help="Apply the file's quick: settings; a first look in minutes.")]
@@ -234,7 +236,8 @@ def _add_plugin_commands() -> None:
     from hepimg.registry import load_registry
 
     taken = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands} | {
-        "cache"
+        "bench",
+        "cache",
     }
     for implementation in load_registry().hook.hepimg_commands.get_hookimpls():
         try:

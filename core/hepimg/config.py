@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from hepimg.analysis import Analysis, AnalysisOptions, DataOptions, MetricEntry, SampleEntry, TaskEntry, TaskOptions
 from hepimg.components import Component
+from hepimg.engine import why_engine_fails
 from hepimg.errors import ConfigError, Problem, did_you_mean
 from hepimg.registry import Kind, Registry, load_registry
 from hepimg.yaml_lines import Document, Place, parse_assignment, place_of, read_yaml
@@ -100,6 +101,8 @@ class _Builder:
         options = self.validate(AnalysisOptions, self.document.content, ())
         if options is None:
             raise ConfigError(self.problems)
+        if fault := why_engine_fails(options.engine, options.device, options.threads):
+            self.complain(("engine",), fault)
         analysis = Analysis(name, quick, options, self.document, self.registry)
         mixtures: dict[str, list[str]] = {}
         for sample, content in options.samples.items():

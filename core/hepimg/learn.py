@@ -17,6 +17,7 @@ from hepimg.analysis import Analysis, TaskEntry
 from hepimg.components import Column, Model, Port, Predictions, Progress, Run, State, Step
 from hepimg.dataset import SPLITS, Dataset, Part, split_of
 from hepimg.draws import Mean
+from hepimg.engine import describe_engine
 from hepimg.errors import blame
 from hepimg.flow import depends_on, known_ports, needed_steps, sample_ports
 from hepimg.logs import logging_to
@@ -100,6 +101,7 @@ class Learner:
             seed=[options.seed, entry.group, entry.seed],
             threads=options.threads,
             device=options.device,
+            engine=describe_engine(self.analysis.engine),
             data=[[name, self.stored[name].key, self.stored[name].rows] for name in entry.train],
             classes=self.classes,
             split=options.data.split,

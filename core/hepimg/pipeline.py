@@ -109,14 +109,17 @@ def _execute(
         bars.say("loading libraries and kernels (kernels are compiled at the first run)")
         warming.join()
     _use_threads(analysis.options.threads)
+    from hepimg.sparse import use_engine
+
     learner = Learner(analysis, stored, cache, bars)
     read_by_others = {name for entry in analysis.tasks.values() for name in depends_on(entry)}
-    for entry in in_order(analysis):
-        state = learner.fit(entry)
-        learner.predict(entry, state, SPLITS if entry.name in read_by_others else ("test",))
-        _publish(learner.folder(entry), folder / "tasks" / entry.name)
-    before = time.perf_counter()
-    numbers, figures = evaluate(learner, bars)
+    with use_engine(analysis.engine):
+        for entry in in_order(analysis):
+            state = learner.fit(entry)
+            learner.predict(entry, state, SPLITS if entry.name in read_by_others else ("test",))
+            _publish(learner.folder(entry), folder / "tasks" / entry.name)
+        before = time.perf_counter()
+        numbers, figures = evaluate(learner, bars)
     seconds |= {"tasks": learner.seconds, "evaluate": round(time.perf_counter() - before, 3)}
     _write(folder, learner, numbers, figures)
     seconds["total"] = round(time.perf_counter() - started, 3)

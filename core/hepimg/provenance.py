@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from hepimg.engine import describe_engine
 from hepimg.learn import Learner
 from hepimg.orders import StoredSample
 from hepimg.store import installed_version
@@ -32,6 +33,8 @@ def provenance(learner: Learner) -> dict[str, Any]:
         "analysis": analysis.document.source,
         "seed": analysis.options.seed,
         "threads": analysis.options.threads,
+        "device": analysis.options.device,
+        "engine": describe_engine(analysis.engine),
         "command": shlex.join(["hepimg", *sys.argv[1:]]) if sys.argv[0].endswith("hepimg") else "hepimg.run",
         "samples": {name: describe_sample(stored) for name, stored in learner.stored.items()},
         "tasks": {

@@ -64,6 +64,7 @@ class Tagging(Task):
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     name: ClassVar[str] = "tagging"
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("lightning",)
 
     image: str = Field("image", description="image with a channel pt; count, and mean positions y and phi, help")

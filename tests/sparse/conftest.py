@@ -1,9 +1,10 @@
-"""Random sparse tensors, and control of the number of threads."""
+"""Random sparse tensors, and control of engine and number of threads."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from engine_paths import PATHS, computed_by
 
 from hepimg.sparse import SparseTensor
 
@@ -33,18 +34,23 @@ def make_tensor() -> MakeTensor:
     return make
 
 
+@pytest.fixture(params=PATHS)
+def precision(request: pytest.FixtureRequest) -> Iterator[torch.dtype]:
+    """Run a test on each way on which convolutions can be computed; the precision of float64 tensors there."""
+    with computed_by(request.param):
+        yield torch.float32 if request.param == "compiled products" else torch.float64
+
+
 @pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+def threads(request: pytest.FixtureRequest, one_thread: None) -> int:
     """Run a test with this many threads in torch."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+    torch.set_num_threads(request.param)  # ``one_thread`` sets it back
+    return request.param
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Run a test with one thread in torch."""
+    """Run a test with one thread in torch: with tensors this small, threads cost more than they save."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

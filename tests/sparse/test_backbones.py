@@ -70,7 +70,6 @@ def test_training_on_empty_images_leaves_the_network_finite(make_tensor):
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_overfits_random_images(make_tensor):
     torch.manual_seed(1)
     tensor = make_tensor(32, (20, 20), occupancy=0.05, dtype=torch.float32)

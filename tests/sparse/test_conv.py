@@ -3,10 +3,11 @@
 import pytest
 import torch
 from dense_oracle import conv2d, conv_transpose2d, read
+from engine_paths import assert_equal
 from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 
-from hepimg.sparse import Expand2d, InverseConv2d, SparseConv2d, SparseTensor, SubmanifoldConv2d, use_engine
+from hepimg.sparse import Expand2d, InverseConv2d, SparseConv2d, SparseTensor, SubmanifoldConv2d
 
 PERIODIC = [(False, False), (False, True), (True, True)]
 SUBMANIFOLD = [
@@ -32,39 +33,37 @@ def gradients(output: Tensor, *inputs: Tensor) -> list[Tensor]:
     return [*first, *second]
 
 
-def assert_same(sparse: Tensor, dense: Tensor, *inputs: Tensor) -> None:
-    torch.testing.assert_close(sparse, dense)
+def assert_same(sparse: Tensor, dense: Tensor, *inputs: Tensor, precision: torch.dtype = torch.float64) -> None:
+    assert_equal(sparse, dense, precision)
     for ours, theirs in zip(gradients(sparse, *inputs), gradients(dense, *inputs), strict=True):
-        torch.testing.assert_close(ours, theirs)
+        assert_equal(ours, theirs, precision)
 
 
 def with_gradient(tensor: SparseTensor) -> SparseTensor:
     return tensor.replace(tensor.features.requires_grad_())
 
 
-@pytest.mark.parametrize("engine", ["native", "dense"])
 @pytest.mark.parametrize("periodic", PERIODIC)
 @pytest.mark.parametrize("options", SUBMANIFOLD, ids=str)
-def test_submanifold_equals_dense(make_tensor, options, periodic, engine):
+def test_submanifold_equals_dense(make_tensor, options, periodic, precision):
     tensor = with_gradient(make_tensor(periodic=periodic))
     layer = SubmanifoldConv2d(4, 8, **options).double()
-    with use_engine(engine):
-        output = layer(tensor)
+    output = layer(tensor)
     assert output.support is tensor.support
-    assert_same(output.features, read(conv2d(tensor, layer), tensor), tensor.features, *layer.parameters())
+    assert_same(
+        output.features, read(conv2d(tensor, layer), tensor), tensor.features, *layer.parameters(), precision=precision
+    )
 
 
-@pytest.mark.parametrize("engine", ["native", "dense"])
 @pytest.mark.parametrize("periodic", PERIODIC)
 @pytest.mark.parametrize("options", STRIDED, ids=str)
-def test_strided_equals_dense(make_tensor, options, periodic, engine):
+def test_strided_equals_dense(make_tensor, options, periodic, precision):
     tensor = with_gradient(make_tensor(periodic=periodic))
     layer = SparseConv2d(4, 8, **options).double()
-    with use_engine(engine):
-        output = layer(tensor)
+    output = layer(tensor)
     dense = conv2d(tensor, layer)
     assert dense.shape[2:] == output.shape
-    assert_same(output.features, read(dense, output), tensor.features, *layer.parameters())
+    assert_same(output.features, read(dense, output), tensor.features, *layer.parameters(), precision=precision)
     # Every position that a site reaches is there: what is left over is the bias alone.
     elsewhere = torch.ones(len(dense), *output.shape, dtype=torch.bool)
     elsewhere[tuple(output.sites.long().T)] = False
@@ -72,20 +71,18 @@ def test_strided_equals_dense(make_tensor, options, periodic, engine):
     assert (dense - bias).permute(0, 2, 3, 1)[elsewhere].abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("engine", ["native", "dense"])
 @pytest.mark.parametrize("periodic", PERIODIC)
 @pytest.mark.parametrize("options", STRIDED, ids=str)
-def test_inverse_equals_dense_transpose(make_tensor, options, periodic, engine):
+def test_inverse_equals_dense_transpose(make_tensor, options, periodic, precision):
     fine = make_tensor(periodic=periodic)
     down = SparseConv2d(4, 6, **options).double()
     coarse = down(fine)
     coarse = with_gradient(coarse.replace(coarse.features.detach()))
     layer = InverseConv2d(6, 4, **options).double()
-    with use_engine(engine):
-        output = layer(coarse, onto=fine)
+    output = layer(coarse, onto=fine)
     assert output.support is fine.support
     dense = conv_transpose2d(coarse.dense(), layer, fine)
-    assert_same(output.features, read(dense, fine), coarse.features, *layer.parameters())
+    assert_same(output.features, read(dense, fine), coarse.features, *layer.parameters(), precision=precision)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -114,22 +111,20 @@ def test_inverse_needs_matching_shapes(make_tensor):
         InverseConv2d(4, 4, 2, stride=2)(make_tensor(), onto=make_tensor())
 
 
-@pytest.mark.parametrize("engine", ["native", "dense"])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("factor", [2, 3])
-def test_expand_equals_dense(make_tensor, factor, masked, engine):
+def test_expand_equals_dense(make_tensor, factor, masked, precision):
     tensor = with_gradient(make_tensor(periodic=(False, True)))
     layer = Expand2d(4, 6, factor, groups=2).double()
     mask = torch.rand(len(tensor), factor**2, generator=torch.Generator().manual_seed(3)) < 0.5 if masked else None
-    with use_engine(engine):
-        output = layer(tensor, mask)
+    output = layer(tensor, mask)
     assert len(output) == (len(tensor) * factor**2 if mask is None else int(mask.sum()))
     assert output.periodic == tensor.periodic
     dense = nn.ConvTranspose2d(4, 6, factor, stride=factor, groups=2).double()
     dense.load_state_dict(layer.state_dict())
-    torch.testing.assert_close(output.features, read(dense(tensor.dense()), output))
+    assert_equal(output.features, read(dense(tensor.dense()), output), precision)
     expected = read(conv_transpose2d(tensor.dense(), layer, output), output)
-    assert_same(output.features, expected, tensor.features, *layer.parameters())
+    assert_same(output.features, expected, tensor.features, *layer.parameters(), precision=precision)
 
 
 def test_expand_gives_birth_where_the_mask_says(make_tensor):
@@ -152,8 +147,8 @@ def test_gradgradcheck(make_tensor, layer):
     layer = layer.double()
 
     def output(features: Tensor, weight: Tensor) -> Tensor:
-        result = torch.func.functional_call(layer, {"weight": weight, "bias": layer.bias}, (tensor.replace(features),))
-        return result.features
+        arguments = {"weight": weight, "bias": layer.bias}, (tensor.replace(features),)
+        return torch.func.functional_call(layer, *arguments).features
 
     inputs = (tensor.features.requires_grad_(), layer.weight)
     assert gradcheck(output, inputs)
@@ -191,14 +186,12 @@ def test_threads_and_runs_agree_bit_by_bit(make_tensor):
     """Large enough for MKL to share products among threads if it were left to."""
     tensor = with_gradient(make_tensor(100, (20, 20), 32, dtype=torch.float32))
     layers = [SubmanifoldConv2d(32, 48, bias=False), SparseConv2d(48, 64, 2, stride=2, bias=False)]
-    before = torch.get_num_threads()
     results = []
     for threads in (1, 2, 2, 1):
         torch.set_num_threads(threads)
         output = layers[1](layers[0](tensor)).features
         inputs = (tensor.features, layers[0].weight, layers[1].weight)
         results.append([output.detach(), *gradients(output / 50, *inputs)])
-    torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
@@ -208,18 +201,6 @@ def test_single_precision_with_threads(make_tensor):
     tensor = make_tensor(60, (20, 20), 16, dtype=torch.float32)
     layer = SubmanifoldConv2d(16, 16)
     torch.testing.assert_close(layer(tensor).features, read(conv2d(tensor, layer), tensor), atol=1e-4, rtol=1e-4)
-
-
-def test_engine_choice_ends_with_its_block(make_tensor):
-    layer, tensor = SubmanifoldConv2d(4, 4).double(), make_tensor()
-    with use_engine("dense"):
-        with use_engine("auto"):
-            auto = layer(tensor).features
-        dense = layer(tensor).features
-    native = layer(tensor).features
-    assert torch.equal(auto, native)  # on the CPU
-    assert native.grad_fn.next_functions[0][0].name() == "_ConvolutionBackward"
-    assert dense.grad_fn.next_functions[0][0].name() != "_ConvolutionBackward"
 
 
 def test_input_is_never_changed(make_tensor):
@@ -241,5 +222,3 @@ def test_errors(make_tensor):
         SubmanifoldConv2d(5, 4).double()(make_tensor())
     with pytest.raises(ValueError, match="too small"):
         SparseConv2d(4, 4, 9).double()(make_tensor())
-    with pytest.raises(ValueError, match="no engine 'cudnn'; there are native"):
-        use_engine("cudnn")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hepimg.sparse import BatchNorm
+from hepimg.sparse import BatchNorm, Prune
 
 
 @pytest.fixture
@@ -53,6 +53,14 @@ def test_batch_norm_equals_torch(make_tensor, options, relu, training):
         assert (ours - theirs).abs().max() < 1e-3 * theirs.abs().max().clamp(min=1e-2)
     for name, ours in layer.state_dict().items():
         torch.testing.assert_close(ours, norm.state_dict()[name], check_dtype=False, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_single_site_without_statistics_passes_as_it_is(make_tensor, dtype):
+    tensor = make_tensor(dtype=dtype)
+    one = Prune()(tensor, torch.arange(len(tensor)) < 1)
+    layer = BatchNorm(4, track_running_stats=False, eps=0.0).to(dtype)
+    torch.testing.assert_close(layer(one).features, one.features)
 
 
 @pytest.mark.parametrize(("relu", "drop"), [(False, 0.0), (True, 0.0), (True, 0.3), (False, 0.3)])

@@ -93,9 +93,7 @@ def add_outer(team: Array, x: Array, g: Array, inputs: Array, outputs: Array, ed
 
 
 @compiled
-def _outer(
-    first: int, last: int, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, sums: Array
-) -> None:
+def _outer(first: int, last: int, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, sums: Array) -> None:
     # Threads share the rows of the result, so that each of its numbers is one thread's sum in the order of the pairs.
     taps = len(sums)
     for tap in range(taps):

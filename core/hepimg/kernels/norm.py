@@ -93,9 +93,7 @@ def normalise(
 
 
 @compiled
-def _normalise(
-    first: int, last: int, x: Array, factors: Array, least: float, drop: float, seed: int, y: Array
-) -> None:
+def _normalise(first: int, last: int, x: Array, factors: Array, least: float, drop: float, seed: int, y: Array) -> None:
     kept = np.float32(1 / (1 - drop))
     threshold = np.uint64(drop * 2.0**32)
     for r in range(first, last):
@@ -108,7 +106,7 @@ def _normalise(
 
 
 @compiled
-def _bits(number: int) -> int:
+def _bits(number: np.uint64) -> np.uint64:
     """32 bits that look random: the mixing of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
     z = number * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

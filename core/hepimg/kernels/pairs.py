@@ -16,7 +16,8 @@ from hepimg.kernels.team import share
 from hepimg.kernels.threads import compiled
 
 Reach = tuple[Array, Array]
-Int32, Int64 = NDArray[np.int32], NDArray[np.int64]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
 
 
 def find_pairs(
@@ -54,9 +55,7 @@ def find_pairs(
     firsts = sources[0][images] * repeats + np.arange(n_blocks + 1)
     drafts = np.empty((n_taps, firsts[-1]), np.int64)
     counts = np.zeros((n_taps, n_blocks), np.int64)
-    _share_drafts(
-        team, images, firsts, *sources, width, *targets, *shape, *rows, *columns, kernel[1], drafts, counts
-    )
+    _share_drafts(team, images, firsts, *sources, width, *targets, *shape, *rows, *columns, kernel[1], drafts, counts)
     ends = np.cumsum(counts).reshape(counts.shape)
     edges = np.zeros((n_taps, n_blocks + 1), np.int64)
     edges[:, 1:] = ends
@@ -114,11 +113,11 @@ def _draft_pairs(
                 for a in range(row_outputs.shape[1]):
                     line = row_outputs[row, a] * stride
                     for b in range(column_outputs.shape[1]):
-                        target = np.int64(table[line + column_outputs[column, b]])
+                        found = np.int64(table[line + column_outputs[column, b]])
                         place = places[row_taps[row, a] * kernel_width + column_taps[column, b]]
                         # Written in any case, overwritten if it was no pair: a branch would be mispredicted too often.
-                        written[place] = (site << 32) | (target & 0xFFFFFFFF)
-                        places[row_taps[row, a] * kernel_width + column_taps[column, b]] += target >= 0
+                        written[place] = (site << 32) | (found & 0xFFFFFFFF)
+                        places[row_taps[row, a] * kernel_width + column_taps[column, b]] += found >= 0
             for target in range(target_offsets[image], target_offsets[image + 1]):
                 cell = target_cells[target]
                 table[cell + cell // target_width] = -1

@@ -38,7 +38,7 @@ def team_of(threads: int) -> NDArray[np.int64]:
     return np.array([threads, *_entries()] if _entries() else [1, 0, 0, 0])
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def share(typing: Any, team: Any, kernel: Any, n_rows: Any, arguments: Any) -> Any:
     """Call ``kernel(first, last, *arguments)`` on each thread of the team, for ranges that cover ``0:n_rows`` once.
 

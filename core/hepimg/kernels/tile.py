@@ -35,7 +35,7 @@ def rows_tile(vectors: int) -> Callable[..., None]:
     All matrices float32, C-contiguous; sources and targets int32.  The rows are added in order, so a target may repeat.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def tile(
         typing: Any, a: Any, b: Any, column: Any, sums: Any, sources: Any, targets: Any, at: Any
     ) -> tuple[Any, Callable[..., Any]]:
@@ -71,7 +71,7 @@ def outer_tile(vectors: int) -> Callable[..., None]:
     All matrices float32, C-contiguous; left and right int32.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def tile(
         typing: Any, a: Any, row: Any, b: Any, column: Any, sums: Any, left: Any, right: Any, first: Any, last: Any
     ) -> tuple[Any, Callable[..., Any]]:

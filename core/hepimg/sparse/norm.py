@@ -13,7 +13,6 @@ from hepimg.kernels import norm
 from hepimg.sparse.pairing import current_team
 from hepimg.sparse.tensor import SparseTensor
 
-
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Mean and variance, (channels,) each."""
 
@@ -24,7 +23,8 @@ class BatchNorm(nn.BatchNorm1d):
     Equals ``torch.nn.BatchNorm1d``, ``ReLU`` and ``Dropout`` one after the other, up to rounding and to which numbers
     dropout takes, in a third of the time (float32 on the CPU; elsewhere it is just these three).
 
-    A batch with fewer than two sites has no variance: it is normalised with the running statistics, and leaves them.
+    A batch with fewer than two sites has no variance: it is normalised with the running statistics, and leaves them
+    (with mean 0 and variance 1 where no statistics are kept).
 
     Args:
         channels: features per site.
@@ -55,22 +55,27 @@ class BatchNorm(nn.BatchNorm1d):
     def _by_torch(self, x: Tensor, of_batch: bool, drop: float) -> Tensor:
         if of_batch and self.training:
             self._count_batch()
-        y = functional.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, of_batch, self._momentum(), self.eps
-        )
+        running = (self.running_mean, self.running_var) if of_batch else self._running()
+        y = functional.batch_norm(x, *running, self.weight, self.bias, of_batch, self._momentum(), self.eps)
         return functional.dropout(functional.relu(y) if self.relu else y, drop)
 
     def _moments(self, x: NDArray[np.float32], of_batch: bool) -> Moments:
         """Mean and variance to normalise with; those of the batch change the running ones."""
         if not of_batch:
-            assert self.running_mean is not None and self.running_var is not None
-            return _array(self.running_mean.double()), _array(self.running_var.double())
+            running_mean, running_var = self._running()
+            return _array(running_mean.double()), _array(running_var.double())
         mean, squares = norm.column_moments(current_team(), x)
         if self.training and self.running_mean is not None and self.running_var is not None:
             self._count_batch()
             for running, new in ((self.running_mean, mean), (self.running_var, squares / (len(x) - 1))):
                 running.lerp_(torch.from_numpy(new).to(running.dtype), self._momentum())
         return mean, squares / len(x)
+
+    def _running(self) -> tuple[Tensor, Tensor]:
+        if self.running_mean is None or self.running_var is None:
+            like = self.weight if self.weight is not None else torch.empty(0)
+            return like.new_zeros(self.num_features), like.new_ones(self.num_features)
+        return self.running_mean, self.running_var
 
     def _count_batch(self) -> None:
         if self.num_batches_tracked is not None:
@@ -83,7 +88,7 @@ class BatchNorm(nn.BatchNorm1d):
         return 0.0 if self.num_batches_tracked is None else 1.0 / max(1.0, float(self.num_batches_tracked))
 
     def extra_repr(self) -> str:  # noqa: D102
-        return f"{super().extra_repr()}, relu={self.relu}, dropout={self.dropout}"
+        return f"{self.num_features}, eps={self.eps}, relu={self.relu}, dropout={self.dropout}"
 
 
 class _Normalise(Function):
@@ -99,7 +104,9 @@ class _Normalise(Function):
     ) -> Tensor:  # fmt: skip
         x, y = x.contiguous(), torch.empty_like(x, memory_format=torch.contiguous_format)
         seed = int(torch.randint(2**62, ())) if drop else 0
-        norm.normalise(current_team(), _array(x), _array(weight), _array(bias), moments, eps, relu, drop, seed, _array(y))
+        norm.normalise(
+            current_team(), _array(x), _array(weight), _array(bias), moments, eps, relu, drop, seed, _array(y)
+        )
         ctx.save_for_backward(x, weight, y)
         ctx.moments, ctx.eps, ctx.of_batch, ctx.gated, ctx.drop = moments, eps, of_batch, relu or drop > 0, drop
         return y

@@ -62,7 +62,7 @@ class AxisReach:
     @property
     def most(self) -> int:
         """The largest number of outputs that one coordinate feeds."""
-        return self.outputs.shape[1]
+        return int(self.outputs.shape[1])
 
     @cached_property
     def unsigned(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

@@ -37,16 +37,14 @@ def max_over(items: Tensor, grouping: Grouping) -> Tensor:
     The gradient goes to the first of equal items.
     """
     if len(items) == 0:
-        return items.new_zeros(grouping.n_sites, items.shape[1])
+        return sum_over(items, grouping)
     if items.is_cuda:
         winners = _winners_by_scatter(items.detach(), grouping)
     else:
         winners = torch.empty(grouping.n_sites, items.shape[1], dtype=torch.int64)
         values = items.detach().contiguous()
         values = values if values.dtype == torch.float64 else values.float()
-        find_largest(
-            current_team(), values.numpy(), grouping.starts.numpy(), grouping.order.numpy(), winners.numpy()
-        )
+        find_largest(current_team(), values.numpy(), grouping.starts.numpy(), grouping.order.numpy(), winners.numpy())
     return torch.where(winners < 0, 0, items.gather(0, winners.clamp(min=0)))
 
 

@@ -14,7 +14,7 @@ from hepimg.sparse.rules import Rules
 
 
 def convolve(x: Tensor, w: Tensor, rules: Rules) -> Tensor:
-    """``conv(x, w)``: x (n_inputs, C), w (taps, C, D), the result (n_outputs, D)."""
+    """See :class:`hepimg.sparse.engines.native.Products`."""
     pairs = rules.arrays
     return _sum_pairs(x, w, pairs.inputs, pairs.outputs, pairs.edges, pairs.output_edges)
 
@@ -22,7 +22,7 @@ def convolve(x: Tensor, w: Tensor, rules: Rules) -> Tensor:
 def gradients(
     x: Tensor, w: Tensor, g: Tensor, rules: Rules, needs_x: bool, needs_w: bool
 ) -> tuple[Tensor | None, Tensor | None]:
-    """``convT(g, w)`` if ``needs_x``, ``outer(x, g)`` if ``needs_w``; g (n_outputs, D)."""
+    """See :class:`hepimg.sparse.engines.native.Products`."""
     pairs = rules.arrays
     grad_x = grad_w = None
     if needs_x:

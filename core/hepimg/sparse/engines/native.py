@@ -9,8 +9,7 @@ Two modules do the arithmetic, chosen by device and dtype: ``compiled_products``
 ``torch_products`` (everything else).  In both, the result does not depend on the number of threads.
 """
 
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -18,6 +17,18 @@ from torch.autograd import Function
 
 from hepimg.sparse.engines import compiled_products, torch_products
 from hepimg.sparse.rules import Rules
+
+
+class Products(Protocol):
+    """What the two modules offer."""
+
+    def convolve(self, x: Tensor, w: Tensor, rules: Rules) -> Tensor:
+        """``conv(x, w)``: x (n_inputs, C), w (taps, C, D), the result (n_outputs, D)."""
+
+    def gradients(
+        self, x: Tensor, w: Tensor, g: Tensor, rules: Rules, needs_x: bool, needs_w: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """``convT(g, w)`` if ``needs_x``, ``outer(x, g)`` if ``needs_w``; g (n_outputs, D)."""
 
 
 def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
@@ -74,5 +85,6 @@ class _Gradients(Function):
         return grad_x, grad_w, grad_g, None, None, None
 
 
-def _products(x: Tensor) -> ModuleType:
-    return compiled_products if x.dtype == torch.float32 and x.device.type == "cpu" else torch_products
+def _products(x: Tensor) -> Products:
+    is_compiled = x.dtype == torch.float32 and x.device.type == "cpu"
+    return cast(Products, compiled_products if is_compiled else torch_products)

@@ -17,7 +17,7 @@ BLOCK = 512
 
 
 def convolve(x: Tensor, w: Tensor, rules: Rules) -> Tensor:
-    """``conv(x, w)``: x (n_inputs, C), w (taps, C, D), the result (n_outputs, D)."""
+    """See :class:`hepimg.sparse.engines.native.Products`."""
     products = _scratch("products", rules.starts[-1], w.shape[2], x)
     gathered = _scratch("gathered", max(rules.counts), x.shape[1], x)
     for tap, matrix, product in zip(rules.taps, w.unbind(), torch.split(products, rules.counts), strict=True):
@@ -29,7 +29,7 @@ def convolve(x: Tensor, w: Tensor, rules: Rules) -> Tensor:
 def gradients(
     x: Tensor, w: Tensor, g: Tensor, rules: Rules, needs_x: bool, needs_w: bool
 ) -> tuple[Tensor | None, Tensor | None]:
-    """``convT(g, w)`` if ``needs_x``, ``outer(x, g)`` if ``needs_w``; g (n_outputs, D)."""
+    """See :class:`hepimg.sparse.engines.native.Products`."""
     products = _scratch("products", rules.starts[-1] if needs_x else 0, w.shape[1], g)
     gathered_x = _scratch("gathered", max(rules.counts), x.shape[1], x)
     gathered_g = _scratch("gathered gradients", max(rules.counts), g.shape[1], g)

@@ -1,0 +1,1 @@
+"""Measurements of hepimg against its peers: ``hepimg bench conv | kernels | train | data``."""
