@@ -96,7 +96,8 @@ def _draft_pairs(
     drafts: Array,
     counts: Array,
 ) -> None:
-    stride = np.uint64(target_width + 1)
+    # Unsigned: numbers that cannot be negative need no look whether they are, and divide faster.
+    stride, taps_of_row, divisor = np.uint64(target_width + 1), np.uint64(kernel_width), np.uint32(width)
     table = np.full((target_height + 1) * (target_width + 1), -1, np.int32)
     written = drafts.reshape(-1)
     places = np.empty(len(counts), np.uint64)
@@ -108,16 +109,16 @@ def _draft_pairs(
                 cell = target_cells[target]
                 table[cell + cell // target_width] = target
             for site in range(offsets[image], offsets[image + 1]):
-                row = cells[site] // width
-                column = cells[site] - row * width
+                row = np.uint32(cells[site]) // divisor
+                column = np.uint32(cells[site]) - row * divisor
                 for a in range(row_outputs.shape[1]):
-                    line = row_outputs[row, a] * stride
+                    line, first_tap = row_outputs[row, a] * stride, row_taps[row, a] * taps_of_row
                     for b in range(column_outputs.shape[1]):
                         found = np.int64(table[line + column_outputs[column, b]])
-                        place = places[row_taps[row, a] * kernel_width + column_taps[column, b]]
+                        tap = first_tap + column_taps[column, b]
                         # Written in any case, overwritten if it was no pair: a branch would be mispredicted too often.
-                        written[place] = (site << 32) | (found & 0xFFFFFFFF)
-                        places[row_taps[row, a] * kernel_width + column_taps[column, b]] += found >= 0
+                        written[places[tap]] = (site << 32) | (found & 0xFFFFFFFF)
+                        places[tap] += np.uint64(found >= 0)
             for target in range(target_offsets[image], target_offsets[image + 1]):
                 cell = target_cells[target]
                 table[cell + cell // target_width] = -1
