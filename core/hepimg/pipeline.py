@@ -25,6 +25,7 @@ from hepimg.flow import depends_on, in_order
 from hepimg.generate import make_data
 from hepimg.learn import Learner
 from hepimg.logs import logging_to
+from hepimg.process import keep_freed_memory, use_threads
 from hepimg.progress import Bars
 from hepimg.provenance import provenance
 from hepimg.random import derive_seed
@@ -108,7 +109,8 @@ def _execute(
     if warming.is_alive():
         bars.say("loading libraries and kernels (kernels are compiled at the first run)")
         warming.join()
-    _use_threads(analysis.options.threads)
+    use_threads(analysis.options.threads)
+    keep_freed_memory()
     from hepimg.sparse import use_engine
 
     learner = Learner(analysis, stored, cache, bars)
@@ -131,10 +133,11 @@ def _execute(
 
 def _warm_up(learning: bool) -> None:
     """Compile kernels and import the slow libraries while workers make data."""
-    from hepimg.kernels.warm import compile_kernels
+    from hepimg.kernels import warm
 
-    compile_kernels()
+    warm.compile_kernels()
     if learning:
+        warm.compile_network_kernels()
         import lightning  # noqa: F401
 
 
@@ -145,15 +148,6 @@ def _check_cuda() -> None:
         raise DataError(
             "device: cuda, but this torch sees no GPU", fix="Set device: cpu, or install a CUDA build of torch."
         )
-
-
-def _use_threads(number: int) -> None:
-    from hepimg.kernels.threads import set_threads
-
-    set_threads(number)
-    import torch
-
-    torch.set_num_threads(number)
 
 
 def _publish(unit: Path, folder: Path) -> None:

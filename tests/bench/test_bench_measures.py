@@ -17,12 +17,13 @@ from hepimg.bench.dense_network import MaskedClassifier
 from hepimg.bench.figures import draw_conv, draw_parts, draw_ratios
 from hepimg.bench.jets import images_of, jets_of_file, made_up_jets, random_images, repeated
 from hepimg.bench.kernels import Kernel, Peer, measure
-from hepimg.bench.machine import threads_to_use, use_threads
+from hepimg.bench.machine import threads_to_use
 from hepimg.bench.memory import peak_of_step, stored_bytes
 from hepimg.bench.peers import Layer, Spconv, dense_images
 from hepimg.bench.timing import Timings, take_turns
 from hepimg.errors import DataError
 from hepimg.kernels.threads import get_threads
+from hepimg.process import use_threads
 from hepimg.sparse import SparseTensor
 from hepimg.workers import usable_cores
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hepimg.kernels import image_transform as transform
+from hepimg.kernels import threads
 from hepimg.kernels.pool import patch_image, pool, pooled_shape
 
 SHAPE = (7, 5)
@@ -65,6 +66,20 @@ def test_no_image_and_an_impossible_block():
         assert len(array) == 0
     with pytest.raises(ValueError, match="at least one row"):
         pool(*empty, SHAPE, (0, 2))
+
+
+def test_any_number_of_threads_gives_the_same_bytes():
+    images = sparse(random_images(4, n_images=200))
+    used, results = threads.get_threads(), []
+    try:
+        for number in (1, 2, 5):
+            threads.set_threads(number)
+            results.append((*pool(*images, SHAPE, (2, 2), "max"), transform.normalise(images[0], images[2], "l2")))
+    finally:
+        threads.set_threads(used)
+    for result in results[1:]:
+        for one, other in zip(results[0], result, strict=True):
+            assert one.tobytes() == other.tobytes()
 
 
 def test_patch_images():

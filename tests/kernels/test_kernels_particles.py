@@ -10,6 +10,7 @@ from synthetic import Jets, batches, distance, make_jets
 
 from hepimg.kernels import correlators, moments
 from hepimg.kernels import particle_transform as transform
+from hepimg.kernels.power import raise_to
 
 angles = st.floats(-20, 20)
 
@@ -80,6 +81,32 @@ def test_rotations_undo_each_other_and_flips_too(jets, angle):
     np.testing.assert_array_equal(transform.flip(jets.offsets, jets.y, jets.phi, flips), [-jets.y, jets.phi])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moves_equal_the_formulas_particle_by_particle(dtype):
+    jets = make_jets([0, 7, 0, 30, 1], seed=8, dtype=dtype)
+    rng = np.random.default_rng(8)
+    origin_y, origin_phi, angles = rng.uniform(-4, 4, (3, 5))
+    flips = rng.random((5, 2)) < 0.5
+    jet_of = np.repeat(np.arange(5), np.diff(jets.offsets))
+    y, phi = jets.y.astype(float), jets.phi.astype(float)
+    cosine, sine = np.cos(angles)[jet_of], np.sin(angles)[jet_of]
+    sign_y, sign_phi = np.where(flips, -1, 1)[jet_of].T
+    for moved, expected in (
+        (
+            transform.translate(jets.offsets, jets.y, jets.phi, origin_y, origin_phi),
+            (y - origin_y[jet_of], transform.wrap(phi - origin_phi[jet_of])),
+        ),
+        (
+            transform.rotate(jets.offsets, jets.y, jets.phi, angles),
+            (cosine * y - sine * phi, sine * y + cosine * phi),
+        ),
+        (transform.flip(jets.offsets, jets.y, jets.phi, flips), (sign_y * y, sign_phi * phi)),
+    ):
+        for field, wanted in zip(moved, expected, strict=True):
+            assert field.dtype == dtype
+            np.testing.assert_array_equal(field, wanted.astype(dtype))
+
+
 def test_rotation_goes_from_y_towards_phi():
     y, phi = transform.rotate(np.array([0, 1]), np.array([0.5]), np.array([0.0]), np.array([np.pi / 2]))
     np.testing.assert_allclose([y[0], phi[0]], [0, 0.5], atol=1e-12)
@@ -131,7 +158,7 @@ def test_girth_and_charge():
 
 @pytest.mark.parametrize("beta", [0.2, 0.5, 1.0, 1.5, 2.0])
 def test_correlators_equal_the_sums_over_pairs_and_triples(beta):
-    jets = make_jets([0, 1, 2, 3, 9, 14], seed=5)
+    jets = make_jets([0, 1, 2, 3, 8, 9, 14, 17], seed=5)
     found = correlators.three_point(*plane(jets), beta)
     for jet, values in zip(jets.rows(), found, strict=True):
         z, e2, e3, two_e3 = jet.pt / jet.pt.sum() if len(jet.pt) else jet.pt, 0.0, 0.0, 0.0
@@ -143,6 +170,25 @@ def test_correlators_equal_the_sums_over_pairs_and_triples(beta):
             two_e3 += z[i] * z[j] * z[k] * sides[0] * sides[1]
         np.testing.assert_allclose(values, [e2, e3, two_e3], rtol=1e-10)
     np.testing.assert_array_equal(correlators.two_point(*plane(jets), beta), found[:, 0])
+
+
+@pytest.mark.parametrize("power", [1e-3, 0.1, 0.5, 0.75, 1.0, 1.5])
+def test_powers_are_those_of_the_mathematical_library(power):
+    numbers = np.concatenate([[0.0, 1e-310, np.inf, np.nan, 1.0, 2.0, 0.5], np.logspace(-200, 200, 4000)])
+    numbers = np.concatenate([numbers, np.nextafter(1, [0, 2]), np.nextafter(2**0.5, [0, 2])])
+    expected = np.where(numbers < 1e-300, 0, numbers) ** power
+    expected[3] = np.inf
+    raised, scratch = numbers.copy(), np.empty_like(numbers)
+    raise_to(power, len(raised), raised, raised.view(np.uint64), scratch, scratch.view(np.uint64))
+    np.testing.assert_allclose(raised, expected, rtol=1e-12)
+    ordinary = (numbers > 1e-10) & (numbers < 1e10)
+    np.testing.assert_allclose(raised[ordinary], expected[ordinary], rtol=3e-14)
+
+
+def test_particles_at_one_place_have_no_correlation():
+    offsets, pt, place = np.array([0, 11]), np.ones(11), np.full(11, 0.3)
+    for beta in (0.2, 0.5, 1.0, 2.0):
+        assert correlators.two_point(offsets, pt, place, place, beta) == 0
 
 
 @given(batches, angles)

@@ -10,10 +10,11 @@ from synthetic import Jets, batches, make_jets
 
 from hepimg.kernels import threads
 from hepimg.kernels.axis import Axis
-from hepimg.kernels.pixelate import find_cells, pixelate
+from hepimg.kernels.pixelate import pixelate
 
 REGULAR = Axis(np.linspace(-1, 1, 41), regular=True)
 UNEVEN = Axis(np.array([-0.8, -0.3, -0.1, 0.05, 0.4, 1.2]), regular=False)
+FINE = Axis(np.linspace(-1, 1, 161), regular=True)
 CIRCLE = Axis(np.linspace(-np.pi, np.pi, 17), regular=True, period=2 * np.pi)
 
 
@@ -25,14 +26,17 @@ def dense(images, n_cells):
 
 
 def cells_of(values, axis):
+    """The cell of each value, -1 for none: one jet for each."""
     values = np.asarray(values, dtype=float)
-    return find_cells(
-        np.array([0, len(values)]), np.zeros(len(values)), values, Axis(np.array([-1.0, 1.0]), True), axis
-    )
+    offsets, one_row = np.arange(len(values) + 1), Axis(np.array([-1.0, 1.0]), True)
+    starts, cells, _ = pixelate(offsets, np.zeros(len(values)), values, np.ones((len(values), 1)), one_row, axis)
+    found = np.full(len(values), -1)
+    found[np.diff(starts) == 1] = cells
+    return found
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("rows", "columns"), [(REGULAR, REGULAR), (REGULAR, UNEVEN), (UNEVEN, REGULAR)])
+@pytest.mark.parametrize(("rows", "columns"), [(REGULAR, REGULAR), (REGULAR, UNEVEN), (UNEVEN, FINE), (FINE, FINE)])
 def test_sums_equal_histograms(rows, columns, dtype):
     jets = make_jets(np.arange(0, 80, 7), seed=1, dtype=dtype)
     shape = len(rows.edges) - 1, len(columns.edges) - 1
@@ -109,6 +113,13 @@ def test_cells_without_content_are_left_out():
     _, cells, values = pixelate(offsets, y, phi, weights, REGULAR, REGULAR)
     assert len(cells) == 1
     np.testing.assert_array_equal(values, [[1]])
+
+
+@pytest.mark.parametrize("cell", [0, 63, 64, 4095, 4096, 25599])
+def test_every_corner_of_the_bitmap(cell):
+    row, column = ([FINE.edges[i] + 0.005] for i in divmod(cell, 160))
+    _, cells, _ = pixelate(np.array([0, 1]), np.array(row), np.array(column), np.ones((1, 1)), FINE, FINE)
+    np.testing.assert_array_equal(cells, [cell])
 
 
 def test_any_number_of_threads_gives_the_same_bytes():

@@ -9,12 +9,12 @@ from typing import Any
 
 from hepimg.bench.crossover import OCCUPANCIES
 from hepimg.bench.jets import images_of, random_images, repeated
-from hepimg.bench.machine import use_threads
 from hepimg.bench.memory import step_memory, stored_bytes
 from hepimg.bench.peers import Layer, Spconv, dense_images, dense_works, gemm_works, has_spconv
 from hepimg.bench.timing import Timings, Work, take_turns
 from hepimg.images import SparseImages
 from hepimg.particles import Particles
+from hepimg.process import use_threads
 from hepimg.sparse import SparseTensor
 
 Row = dict[str, Any]

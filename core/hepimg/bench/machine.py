@@ -1,4 +1,4 @@
-"""The machine that a measurement was made on, and how many of its threads are used."""
+"""The machine that a measurement was made on."""
 
 from __future__ import annotations
 
@@ -40,13 +40,3 @@ def threads_to_use(asked: list[int] | None) -> list[int]:
             f"--threads {','.join(map(str, wrong))}", needed=f"1 to {cores}: the cores that this process may use"
         )
     return asked
-
-
-def use_threads(threads: int) -> None:
-    """Let torch and the compiled kernels use so many threads."""
-    import torch
-
-    from hepimg.kernels.threads import set_threads
-
-    torch.set_num_threads(threads)
-    set_threads(threads)

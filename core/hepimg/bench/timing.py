@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepimg.bench.machine import use_threads
+from hepimg.process import keep_freed_memory, use_threads
 
 Work = Callable[[], object]
 
@@ -59,6 +59,7 @@ def take_turns(works: Mapping[str, Work], rounds: int, threads: Mapping[str, int
         rounds: how often each has its turn of one to five calls; the quickest of these is the time of the round.
         threads: name -> threads to use in its turn; None: as they are set, in all of them.
     """
+    keep_freed_memory()  # in training it is kept as well; for all works alike
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for number in range(rounds + 1):
         for name, work in works.items():

@@ -34,8 +34,3 @@ def common_float(*arrays: ArrayLike) -> type[np.floating[Any]]:
 def longest_row(offsets: Array) -> int:
     """The largest number of entries of any row; 0 for no row."""
     return int(np.diff(offsets).max(initial=0))
-
-
-def row_of_entry(offsets: Array) -> NDArray[np.int64]:
-    """The row that owns each entry, shape (n_entries,)."""
-    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))

@@ -11,6 +11,9 @@ from hepimg.kernels.threads import compiled
 FULL_CIRCLE = 1 - 1e-9
 """An axis that covers this part of its period covers all of it: its edges are rounded."""
 
+CLEAR = 1e-3
+"""Farther than this part of a cell from its edges, rounding cannot decide for another cell."""
+
 
 class Axis(NamedTuple):
     """Bins along one coordinate.
@@ -64,3 +67,13 @@ def cell_of(x: float, edges: Array, low: float, high: float, density: float, per
         else:
             below = middle
     return below
+
+
+@compiled
+def is_clear(x: float, place: float, low: float, high: float) -> bool:
+    """Whether ``x`` lies on the axis and so well inside a cell that ``int(place)`` is the answer of :func:`cell_of`.
+
+    ``place = (x - low) * density``: an irregular axis has no density, and is never clear.
+    """
+    below = np.floor(place)
+    return bool((x >= low) & (x < high) & (place > below + CLEAR) & (place < below + (1 - CLEAR)))

@@ -24,7 +24,7 @@ _outer_of_one, _outer_of_two, _outer_of_three = outer_tile(1), outer_tile(2), ou
 
 @compiled
 def convolve(
-    team: Array, x: Array, w: Array, inputs: Array, outputs: Array, edges: Array, owned: Array, y: Array
+    team: Array, x: Array, w: Array, inputs: Array, outputs: Array, edges: Array, owned: Array, whole: int, y: Array
 ) -> None:
     """Write ``y[o] = sum of x[i] @ w[k]`` over the pairs (i, o) of each tap k.
 
@@ -36,21 +36,32 @@ def convolve(
         outputs: (n_pairs,) int32.
         edges: (taps, n_blocks + 1) int64: the pairs ``edges[k, b]:edges[k, b + 1]`` are those of tap k in block b.
         owned: (n_blocks + 1,) int64: block b owns the outputs ``owned[b]:owned[b + 1]``.
+        whole: the tap that comes first.  One that reads every input once, in order, brings them into the cache.
         y: (n_outputs + 1, D), written; the last row is used as waste.
     """
-    share(team, _convolve, len(owned) - 1, (x, w, inputs, outputs, edges, owned, y))
+    share(team, _convolve, len(owned) - 1, (x, w, inputs, outputs, edges, owned, whole, y))
 
 
 @compiled
 def _convolve(
-    first: int, last: int, x: Array, w: Array, inputs: Array, outputs: Array, edges: Array, owned: Array, y: Array
+    first: int,
+    last: int,
+    x: Array,
+    w: Array,
+    inputs: Array,
+    outputs: Array,
+    edges: Array,
+    owned: Array,
+    whole: int,
+    y: Array,
 ) -> None:
     # What remains of a tap is filled up to a whole tile with rows that go to waste.
     sources = np.empty(ROWS, np.int32)
     targets = np.empty(ROWS, np.int32)
     for block in range(first, last):
         y[owned[block] : owned[block + 1]] = 0
-        for tap in range(len(w)):
+        for turn in range(len(w)):
+            tap = _tap(turn, whole)
             pair, stop = edges[tap, block], edges[tap, block + 1]
             while pair + ROWS <= stop:
                 _add_rows(x, w[tap], y, inputs, outputs, pair)
@@ -61,6 +72,14 @@ def _convolve(
                 sources[r] = inputs[min(pair + r, stop - 1)]
                 targets[r] = outputs[pair + r] if pair + r < stop else len(y) - 1
             _add_rows(x, w[tap], y, sources, targets, 0)
+
+
+@compiled
+def _tap(turn: int, whole: int) -> int:
+    """All taps, ``whole`` first."""
+    if turn > whole:
+        return turn
+    return whole if turn == 0 else turn - 1
 
 
 @compiled
@@ -77,7 +96,9 @@ def _add_rows(x: Array, w: Array, y: Array, sources: Array, targets: Array, at: 
 
 
 @compiled
-def add_outer(team: Array, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, sums: Array) -> None:
+def add_outer(
+    team: Array, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, whole: int, sums: Array
+) -> None:
     """Write ``sums[k] = sum of the outer products of x[i] and g[o]`` over the pairs (i, o) of each tap k.
 
     Args:
@@ -87,20 +108,24 @@ def add_outer(team: Array, x: Array, g: Array, inputs: Array, outputs: Array, ed
         inputs: (n_pairs,) int32, sorted by tap, then by block.
         outputs: (n_pairs,) int32.
         edges: (taps, n_blocks + 1) int64, see :func:`convolve`.
+        whole: see there.
         sums: (taps, C, D), written.
     """
-    share(team, _outer, len(sums) * (x.shape[1] // ROWS), (x, g, inputs, outputs, edges, sums))
+    share(team, _outer, len(sums) * (x.shape[1] // ROWS), (x, g, inputs, outputs, edges, whole, sums))
 
 
 @compiled
-def _outer(first: int, last: int, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, sums: Array) -> None:
+def _outer(
+    first: int, last: int, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, whole: int, sums: Array
+) -> None:
     # Threads share the rows of the result, so that each of its numbers is one thread's sum in the order of the pairs.
     taps = len(sums)
     for tap in range(taps):
         low, high = (first - tap + taps - 1) // taps, (last - tap + taps - 1) // taps
         sums[tap, low * ROWS : high * ROWS] = 0
     for block in range(edges.shape[1] - 1):
-        for tap in range(taps):
+        for turn in range(taps):
+            tap = _tap(turn, whole)
             low, high = (first - tap + taps - 1) // taps, (last - tap + taps - 1) // taps
             for pair in range(edges[tap, block], edges[tap, block + 1], PAIRS):
                 stop = min(pair + PAIRS, edges[tap, block + 1])

@@ -14,9 +14,12 @@ import math
 import numpy as np
 
 from hepimg.kernels.arrays import Array, Floats, frozen, frozen_offsets, longest_row
+from hepimg.kernels.power import raise_to
 from hepimg.kernels.threads import compiled, over_rows
 
 TWO_PI = 2 * math.pi
+BLOCK = 8
+"""Numbers in the widest vector register."""
 
 
 def two_point(offsets: Array, pt: Array, y: Array, phi: Array, beta: float) -> Floats:
@@ -54,9 +57,13 @@ def _correlate(
     sums: Array,
 ) -> None:
     # Every inner loop writes into an array instead of one sum: only so may the compiler use vector instructions
-    # without changing the order of the additions.
-    z, dy, dphi, inner = np.empty(longest), np.empty(longest), np.empty(longest), np.empty((3, longest))
-    distances = np.empty((longest if three else 1, longest))
+    # without changing the order of the additions.  Indices are unsigned: of a signed one the compiler must think that
+    # it may count from the end, and then it makes no vectors.
+    room = (longest + BLOCK - 1) // BLOCK * BLOCK
+    z, dy, dphi, inner = np.empty(room), np.empty(room), np.empty(room), np.empty((3, room))
+    powers, scratch = np.empty(BLOCK * room), np.empty(BLOCK * room)
+    power_bits, scratch_bits = powers.view(np.uint64), scratch.view(np.uint64)
+    distances = np.empty((longest if three else 0, room))
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         total = 0.0
@@ -64,17 +71,27 @@ def _correlate(
             total += pt[start + i]
         if total <= 0:
             continue
+        # particles without pT fill up the last block
+        filled = (n + BLOCK - 1) // BLOCK * BLOCK
+        z[n:filled] = dy[n:filled] = dphi[n:filled] = 0.0
         for i in range(n):
             z[i] = pt[start + i] / total
             dy[i] = y[start + i]
             turns = (phi[start + i] - phi[start]) / TWO_PI
             dphi[i] = phi[start + i] - phi[start] - TWO_PI * math.floor(turns + 0.5)
-        inner[:, :n] = 0.0
-        for i in range(n):
-            row = distances[i if three else 0]
-            _distances(i, n, dy, dphi, beta, row)
-            for j in range(i + 1, n):
-                inner[0, j] += z[i] * row[j]
+        inner[:, :filled] = 0.0
+        for block in range(0, filled, BLOCK):
+            _distances(block, filled, dy, dphi, beta, powers, power_bits, scratch, scratch_bits)
+            for i in range(block, min(block + BLOCK, n)):
+                row = np.uint64((i - block) * (filled - block))
+                # pairs within one block come twice
+                for j in range(np.uint64(BLOCK)):
+                    inner[0, np.uint64(block) + j] += 0.5 * z[i] * powers[row + j]
+                for j in range(np.uint64(BLOCK), np.uint64(filled - block)):
+                    inner[0, np.uint64(block) + j] += z[i] * powers[row + j]
+                if three:
+                    for j in range(np.uint64(filled - block)):
+                        distances[i, np.uint64(block) + j] = powers[row + j]
         if three:
             _add_triples(n, z, distances, inner)
         for j in range(n):
@@ -83,23 +100,38 @@ def _correlate(
 
 
 @compiled
-def _distances(i: int, n: int, y: Array, phi: Array, beta: float, row: Array) -> None:
-    """dR^beta from particle i to every later one."""
-    for j in range(i + 1, n):
-        dphi = abs(phi[i] - phi[j])
-        dphi = min(dphi, TWO_PI - dphi)
-        dy = y[i] - y[j]
-        row[j] = dy * dy + dphi * dphi
+def _distances(
+    block: int,
+    filled: int,
+    y: Array,
+    phi: Array,
+    beta: float,
+    powers: Array,
+    power_bits: Array,
+    scratch: Array,
+    scratch_bits: Array,
+) -> None:
+    """dR^beta from each particle of a block to the particles ``block:filled``, row after row.
+
+    The rows of a block have one length, and the power is taken of all of them in one long loop.
+    """
+    length = np.uint64(filled - block)
+    for i in range(BLOCK):
+        row = np.uint64(i) * length
+        for j in range(length):
+            dphi = abs(phi[block + i] - phi[np.uint64(block) + j])
+            dphi = min(dphi, TWO_PI - dphi)
+            dy = y[block + i] - y[np.uint64(block) + j]
+            powers[row + j] = dy * dy + dphi * dphi
+    n = BLOCK * (filled - block)
     if beta == 1:
-        for j in range(i + 1, n):
-            row[j] = math.sqrt(row[j])
+        for j in range(n):
+            powers[j] = math.sqrt(powers[j])
     elif beta == 0.5:
-        for j in range(i + 1, n):
-            row[j] = math.sqrt(math.sqrt(row[j]))
+        for j in range(n):
+            powers[j] = math.sqrt(math.sqrt(powers[j]))
     elif beta != 2:
-        for j in range(i + 1, n):
-            # half the time of a power, and as exact for distances between 1e-10 and 10
-            row[j] = math.exp(0.5 * beta * math.log(row[j])) if row[j] > 0 else 0.0
+        raise_to(0.5 * beta, n, powers, power_bits, scratch, scratch_bits)
 
 
 @compiled

@@ -136,7 +136,8 @@ def _soft_drop(
         alive[node] = True
         for below in range(node - 1, -1, -1):
             alive[below] = parents[below] >= 0 and alive[parents[below]]
-        left[a:b] = alive[: b - a]
+        for i in range(b - a):
+            left[a + i] = alive[i]
 
 
 @compiled
@@ -165,7 +166,8 @@ def _trim(
         alive = np.zeros(nodes, dtype=np.bool_)
         for node in range(nodes - 1, -1, -1):
             alive[node] = alive[parents[node]] if parents[node] >= 0 else _pt(node, momenta) >= threshold
-        left[a:b] = alive[: b - a]
+        for i in range(b - a):
+            left[a + i] = alive[i]
 
 
 @compiled

@@ -4,37 +4,39 @@ Every move gives each active cell a target cell or none; content that leaves the
 one cell is added.
 """
 
+import math
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepimg.kernels.arrays import Array, row_of_entry
-from hepimg.kernels.place import Images, place
+from hepimg.kernels.arrays import Array, common_float, frozen, frozen_offsets
+from hepimg.kernels.move import Affine, Shape, move
+from hepimg.kernels.place import Images
+from hepimg.kernels.threads import compiled, over_rows
 
-Shape = tuple[int, int]
+IDENTITY = 1, 0, 0, 1
+NORMS = "sum", "l2", "max"
+SUM, L2 = 0, 1
 
 
 def crop(offsets: Array, cells: Array, values: Array, shape: Shape, first: Shape, size: Shape) -> Images:
     """The window of ``size`` cells whose corner is the cell ``first`` (row, column), as images of shape ``size``."""
-    rows, columns = cells // shape[1] - first[0], cells % shape[1] - first[1]
-    return place(offsets, _targets(rows, columns, size), values, size[0] * size[1])
+    return move(offsets, cells, values, shape, Affine(IDENTITY, (-first[0], -first[1])), size)
 
 
 def translate_cells(offsets: Array, cells: Array, values: Array, shape: Shape, shifts: Array) -> Images:
     """Shift each image by whole cells: ``shifts`` (n_images, 2), rows and columns.  Nothing wraps."""
-    shift = np.asarray(shifts)[row_of_entry(offsets)]
-    targets = _targets(cells // shape[1] + shift[:, 0], cells % shape[1] + shift[:, 1], shape)
-    return place(offsets, targets, values, shape[0] * shape[1])
+    down, across = np.asarray(shifts).T
+    return move(offsets, cells, values, shape, Affine(IDENTITY, (down, across)), shape)
 
 
 def flip_cells(offsets: Array, cells: Array, values: Array, shape: Shape, flips: Array) -> Images:
     """Mirror images: ``flips`` (n_images, 2), True to reverse the order of rows, of columns."""
-    flip = np.asarray(flips, dtype=bool)[row_of_entry(offsets)]
-    rows, columns = cells // shape[1], cells % shape[1]
-    rows = np.where(flip[:, 0], shape[0] - 1 - rows, rows)
-    columns = np.where(flip[:, 1], shape[1] - 1 - columns, columns)
-    return place(offsets, _targets(rows, columns, shape), values, shape[0] * shape[1])
+    down, across = np.asarray(flips, dtype=bool).T
+    senses = np.where(down, -1, 1), 0, 0, np.where(across, -1, 1)
+    corners = np.where(down, shape[0] - 1, 0), np.where(across, shape[1] - 1, 0)
+    return move(offsets, cells, values, shape, Affine(senses, corners), shape)
 
 
 def rotate_cells(
@@ -53,13 +55,9 @@ def rotate_cells(
         angles: radians, from the direction of growing rows towards growing columns, shape (n_images,).
         aspect: width of a column divided by width of a row.
     """
-    row_of = row_of_entry(offsets)
-    cosine, sine = np.cos(angles)[row_of], np.sin(angles)[row_of]
-    u = cells // shape[1] - 0.5 * (shape[0] - 1)
-    v = (cells % shape[1] - 0.5 * (shape[1] - 1)) * aspect
-    rows = np.rint(cosine * u - sine * v + 0.5 * (shape[0] - 1)).astype(np.int64)
-    columns = np.rint((sine * u + cosine * v) / aspect + 0.5 * (shape[1] - 1)).astype(np.int64)
-    return place(offsets, _targets(rows, columns, shape), values, shape[0] * shape[1])
+    cosine, sine = np.cos(angles), np.sin(angles)
+    middle = 0.5 * (shape[0] - 1), 0.5 * (shape[1] - 1)
+    return move(offsets, cells, values, shape, Affine((cosine, -sine, sine, cosine), middle, middle, aspect), shape)
 
 
 def normalise(offsets: Array, values: Array, by: Literal["sum", "max", "l2"]) -> NDArray[np.float32]:
@@ -67,19 +65,9 @@ def normalise(offsets: Array, values: Array, by: Literal["sum", "max", "l2"]) ->
 
     Images where the divisor is zero stay as they are.
     """
-    n_images, n_channels = len(offsets) - 1, values.shape[1]
-    row_of = row_of_entry(offsets)
-    divisor = np.zeros((n_images, n_channels))
-    if by == "max":
-        np.maximum.at(divisor, row_of, np.abs(values))
-    else:
-        content = values.astype(np.float64) ** (2 if by == "l2" else 1)
-        for channel in range(n_channels):
-            divisor[:, channel] = np.bincount(row_of, weights=content[:, channel], minlength=n_images)
-        if by == "l2":
-            divisor = np.sqrt(divisor)
-    divisor[divisor == 0] = 1
-    normalised: NDArray[np.float32] = (values / divisor[row_of]).astype(np.float32)
+    values = frozen(values, common_float(values))
+    normalised = np.empty(values.shape, dtype=np.float32)
+    over_rows(_normalise, len(offsets) - 1, frozen_offsets(offsets), values, NORMS.index(by), normalised)
     return normalised
 
 
@@ -89,6 +77,22 @@ def power(values: Array, exponent: float) -> NDArray[np.float32]:
     return raised
 
 
-def _targets(rows: Array, columns: Array, shape: Shape) -> Array:
-    inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
-    return np.where(inside, rows * shape[1] + columns, -1)
+@compiled
+def _normalise(first: int, last: int, offsets: Array, values: Array, norm: int, normalised: Array) -> None:
+    for image in range(first, last):
+        for channel in range(values.shape[1]):
+            divisor = 0.0
+            for i in range(offsets[image], offsets[image + 1]):
+                value = np.float64(values[i, channel])
+                if norm == SUM:
+                    divisor += value
+                elif norm == L2:
+                    divisor += value * value
+                else:
+                    divisor = max(divisor, abs(value))
+            if norm == L2:
+                divisor = math.sqrt(divisor)
+            if divisor == 0:
+                divisor = 1.0
+            for i in range(offsets[image], offsets[image + 1]):
+                normalised[i, channel] = values[i, channel] / divisor

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
-from hepimg.kernels.arrays import Array, Floats, frozen, frozen_offsets, row_of_entry
+from hepimg.kernels.arrays import Array, Floats, common_float, frozen, frozen_offsets
 from hepimg.kernels.threads import compiled, over_rows
+
+TWO_PI = 2 * math.pi
 
 
 def four_momentum(offsets: Array, pt: Array, y: Array, phi: Array, mass: Array | None = None) -> Floats:
@@ -70,11 +72,11 @@ def girth(offsets: Array, pt: Array, y: Array, phi: Array, axis_y: Array, axis_p
 
     Also called width or w_pf: ``sum pT dR(i, axis) / sum pT``; 0 where the sum of pT is zero.
     """
-    counts = np.diff(offsets)
-    dphi = phi.astype(np.float64) - np.repeat(axis_phi, counts)
-    dphi -= 2 * math.pi * np.rint(dphi / (2 * math.pi))
-    distance = np.hypot(y.astype(np.float64) - np.repeat(axis_y, counts), dphi)
-    return ratio(total(offsets, pt * distance), total(offsets, pt))
+    offsets = frozen_offsets(offsets)
+    sums = np.zeros(len(offsets) - 1)
+    fields = (frozen(field, np.float64) for field in (pt, y, phi, axis_y, axis_phi))
+    over_rows(_girth, len(sums), offsets, *fields, sums)
+    return ratio(sums, total(offsets, pt))
 
 
 def jet_charge(offsets: Array, pt: Array, charge: Array, kappa: float = 0.5) -> Floats:
@@ -85,8 +87,10 @@ def jet_charge(offsets: Array, pt: Array, charge: Array, kappa: float = 0.5) -> 
 
 def total(offsets: Array, values: Array) -> Floats:
     """Sum of ``values`` (n_particles,) over each jet in double precision, shape (n_jets,)."""
-    sums = np.bincount(row_of_entry(offsets), weights=values, minlength=len(offsets) - 1)
-    return sums.astype(np.float64, copy=False)
+    offsets = frozen_offsets(offsets)
+    sums = np.zeros(len(offsets) - 1)
+    over_rows(_total, len(sums), offsets, frozen(values, common_float(values)), sums)
+    return sums
 
 
 def nth_hardest(offsets: Array, pt: Array, n: int) -> Floats:
@@ -102,6 +106,25 @@ def nth_hardest(offsets: Array, pt: Array, n: int) -> Floats:
 def ratio(numerator: Floats, denominator: Array) -> Floats:
     """``numerator / denominator``, and 0 where the denominator is not positive."""
     return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
+
+
+@compiled
+def _total(first: int, last: int, offsets: Array, values: Array, sums: Array) -> None:
+    for jet in range(first, last):
+        for i in range(offsets[jet], offsets[jet + 1]):
+            sums[jet] += values[i]
+
+
+@compiled
+def _girth(
+    first: int, last: int, offsets: Array, pt: Array, y: Array, phi: Array, axis_y: Array, axis_phi: Array, sums: Array
+) -> None:
+    for jet in range(first, last):
+        for i in range(offsets[jet], offsets[jet + 1]):
+            dphi = phi[i] - axis_phi[jet]
+            dphi -= TWO_PI * np.rint(dphi / TWO_PI)
+            dy = y[i] - axis_y[jet]
+            sums[jet] += pt[i] * math.sqrt(dy * dy + dphi * dphi)
 
 
 @compiled

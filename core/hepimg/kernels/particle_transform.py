@@ -6,8 +6,9 @@ The moves keep the dtype of their input; what they are steered by is float64, on
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from hepimg.kernels.arrays import Array, Floats, frozen, frozen_offsets
+from hepimg.kernels.arrays import Array, Floats, common_float, frozen, frozen_offsets
 from hepimg.kernels.threads import compiled, over_rows
 
 TWO_PI = 2 * math.pi
@@ -23,12 +24,12 @@ def wrap(phi: Array) -> Array:
 
 def hardest(offsets: Array, pt: Array, y: Array, phi: Array) -> tuple[Floats, Floats]:
     """Position (y, phi) of the hardest particle of each jet, shape (n_jets,) each; 0 for jets without particles."""
-    return _points(offsets, pt, y, phi)[2:4]
+    return _points(offsets, pt, y, phi, with_angle=False)[2:4]
 
 
 def centroid(offsets: Array, pt: Array, y: Array, phi: Array) -> tuple[Floats, Floats]:
     """pT-weighted mean y and phi of each jet, shape (n_jets,); phi differences are taken from the hardest particle."""
-    return _points(offsets, pt, y, phi)[:2]
+    return _points(offsets, pt, y, phi, with_angle=False)[:2]
 
 
 def principal_angle(offsets: Array, pt: Array, y: Array, phi: Array) -> Floats:
@@ -41,14 +42,12 @@ def principal_angle(offsets: Array, pt: Array, y: Array, phi: Array) -> Floats:
     Returns:
         Angles from y towards phi, shape (n_jets,), in (-pi, pi]; 0 for jets without extent.
     """
-    return _points(offsets, pt, y, phi)[4]
+    return _points(offsets, pt, y, phi, with_angle=True)[4]
 
 
 def translate(offsets: Array, y: Array, phi: Array, origin_y: Array, origin_phi: Array) -> tuple[Array, Array]:
     """Move the point (``origin_y``, ``origin_phi``) of each jet, shape (n_jets,), to (0, 0)."""
-    counts = np.diff(offsets)
-    moved = np.asarray(y - np.repeat(origin_y, counts), dtype=np.asarray(y).dtype)
-    return moved, wrap(phi - np.repeat(origin_phi, counts)).astype(np.asarray(phi).dtype)
+    return _carried(offsets, y, phi, origin_y, origin_phi, 1.0, 0.0, 0.0, 1.0)
 
 
 def rotate(offsets: Array, y: Array, phi: Array, angles: Array) -> tuple[Array, Array]:
@@ -57,29 +56,62 @@ def rotate(offsets: Array, y: Array, phi: Array, angles: Array) -> tuple[Array, 
     Centre the jets first.  The plane is the tangent plane of the cylinder at the origin, so phi is not wrapped again
     after the rotation: distances to the origin are conserved.
     """
-    counts = np.diff(offsets)
-    cosine, sine = np.repeat(np.cos(angles), counts), np.repeat(np.sin(angles), counts)
-    wrapped = wrap(phi)
-    turned_y, turned_phi = cosine * y - sine * wrapped, sine * y + cosine * wrapped
-    return turned_y.astype(np.asarray(y).dtype), turned_phi.astype(np.asarray(phi).dtype)
+    cosine, sine = np.cos(angles), np.sin(angles)
+    return _carried(offsets, y, phi, 0.0, 0.0, cosine, -sine, sine, cosine)
 
 
 def flip(offsets: Array, y: Array, phi: Array, flips: Array) -> tuple[Array, Array]:
     """Mirror jets about the origin: ``flips`` (n_jets, 2), True to change the sign of y, of phi."""
-    signs = np.repeat(np.where(flips, -1, 1).astype(np.asarray(y).dtype), np.diff(offsets), axis=0)
-    return y * signs[:, 0], phi * signs[:, 1]
+    signs = np.where(flips, -1.0, 1.0)
+    return _carried(offsets, y, phi, 0.0, 0.0, signs[:, 0], 0.0, 0.0, signs[:, 1])
 
 
-def _points(offsets: Array, pt: Array, y: Array, phi: Array) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _carried(offsets: Array, y: Array, phi: Array, *steering: ArrayLike) -> tuple[Array, Array]:
+    """Coordinates ``matrix @ (particle - origin)``, the difference in phi wrapped.
+
+    ``steering`` holds y and phi of the origin and the four elements of the matrix, each a number or one for each jet.
+    """
+    offsets, y, phi = frozen_offsets(offsets), np.asarray(y), np.asarray(phi)
+    dtype = common_float(y, phi)
+    affine = np.empty((len(offsets) - 1, 6))
+    for column, number in enumerate(steering):
+        affine[:, column] = number
+    moved_y, moved_phi = np.empty(len(y), dtype), np.empty(len(phi), dtype)
+    fields = frozen(y, dtype), frozen(phi, dtype), frozen(affine, np.float64)
+    over_rows(_carry, len(affine), offsets, *fields, moved_y, moved_phi)
+    return moved_y.astype(y.dtype, copy=False), moved_phi.astype(phi.dtype, copy=False)
+
+
+def _points(
+    offsets: Array, pt: Array, y: Array, phi: Array, *, with_angle: bool
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """The centroid, the hardest particle, and the principal angle (0 where it is not asked for) of each jet."""
     offsets = frozen_offsets(offsets)
     n_jets = len(offsets) - 1
     points = np.zeros((5, n_jets))
-    over_rows(_find_points, n_jets, offsets, *(frozen(field, np.float64) for field in (pt, y, phi)), points)
+    fields = (frozen(field, np.float64) for field in (pt, y, phi))
+    over_rows(_find_points, n_jets, offsets, *fields, with_angle, points)
     return points[0], points[1], points[2], points[3], points[4]
 
 
 @compiled
-def _find_points(first: int, last: int, offsets: Array, pt: Array, y: Array, phi: Array, points: Array) -> None:
+def _carry(
+    first: int, last: int, offsets: Array, y: Array, phi: Array, affine: Array, moved_y: Array, moved_phi: Array
+) -> None:
+    for jet in range(first, last):
+        origin_y, origin_phi, a, b, c, d = affine[jet]
+        for i in range(np.uint64(offsets[jet]), np.uint64(offsets[jet + 1])):
+            u, v = y[i] - origin_y, _difference(phi[i], origin_phi)
+            # rounding may reach pi itself
+            v = -math.pi if v >= math.pi else v
+            moved_y[i] = a * u + b * v
+            moved_phi[i] = c * u + d * v
+
+
+@compiled
+def _find_points(
+    first: int, last: int, offsets: Array, pt: Array, y: Array, phi: Array, with_angle: bool, points: Array
+) -> None:
     for jet in range(first, last):
         start, stop = offsets[jet], offsets[jet + 1]
         if start == stop:
@@ -101,6 +133,8 @@ def _find_points(first: int, last: int, offsets: Array, pt: Array, y: Array, phi
             centre_phi = _difference(phi[top] + sum_phi / total, 0.0)
         points[0, jet] = centre_y
         points[1, jet] = centre_phi
+        if not with_angle:
+            continue
         yy = yp = pp = 0.0
         for i in range(start, stop):
             dy, dphi = y[i] - centre_y, _difference(phi[i], centre_phi)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.kernels.arrays import Array
-from hepimg.kernels.place import Images, place
+from hepimg.kernels.move import Affine, move
+from hepimg.kernels.place import Images
 
 
 def pool(
@@ -31,22 +32,30 @@ def pool(
         Images on the grid of :func:`pooled_shape`.  Where a factor does not divide the number of cells, the last block
         is partial: its mean is over the cells that it has.
     """
-    n_rows, n_columns = shape
     if min(factors) < 1:
         raise ValueError(f"a block needs at least one row and one column, not {factors}")
-    coarse_rows, coarse_columns = pooled_shape(shape, factors)
-    targets = cells // n_columns // factors[0] * coarse_columns + cells % n_columns // factors[1]
-    heights = np.minimum(factors[0], n_rows - factors[0] * np.arange(coarse_rows))
-    widths = np.minimum(factors[1], n_columns - factors[1] * np.arange(coarse_columns))
-    block_sizes = np.outer(heights, widths).ravel()
+    coarse = pooled_shape(shape, factors)
+    # the centre of cell i, i + 1/2, lies in block b where b <= (i + 1/2) / factor < b + 1
+    down, across = (1 / factor for factor in factors)
+    blocks = Affine(matrix=(down, 0, 0, across), target=(0.5 * down - 0.5, 0.5 * across - 0.5))
+    if how == "max":
+        return move(offsets, cells, values, shape, blocks, coarse, _block_sizes(shape, factors))
+    starts, pooled, contents = move(offsets, cells, values, shape, blocks, coarse)
     if how == "mean":
-        values = values / block_sizes[targets][:, np.newaxis]
-    return place(offsets, targets, values, len(block_sizes), block_sizes if how == "max" else None)
+        contents /= _block_sizes(shape, factors)[pooled][:, np.newaxis]
+    return starts, pooled, contents
 
 
 def pooled_shape(shape: tuple[int, int], factors: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns after merging blocks of ``factors`` cells, partial blocks included."""
     return -(-shape[0] // factors[0]), -(-shape[1] // factors[1])
+
+
+def _block_sizes(shape: tuple[int, int], factors: tuple[int, int]) -> NDArray[np.int64]:
+    """How many cells each block has, shape (n_blocks,)."""
+    blocks = zip(shape, factors, pooled_shape(shape, factors), strict=True)
+    heights, widths = (np.minimum(factor, n - factor * np.arange(n_blocks)) for n, factor, n_blocks in blocks)
+    return np.outer(heights, widths).ravel()
 
 
 def patch_image(offsets: Array, cells: Array, shape: tuple[int, int], factors: tuple[int, int]) -> NDArray[np.float64]:

@@ -40,8 +40,8 @@ def recluster(
     # what is not merged yet, in slots 0 to left - 1
     node, place_y, place_phi, current = np.arange(n), y.copy(), phi.copy(), momenta.copy()
     weights = np.ones(n)
-    if by_pt:
-        weights[:] = pt * pt
+    for i in range(n if by_pt else 0):
+        weights[i] = pt[i] * pt[i]
     limit = radius * radius
     nearest, gaps, measures, row = np.empty(n, dtype=np.int64), np.empty(n), np.empty(n), np.empty(n)
     row_bits, measure_bits = row.view(np.int64), measures.view(np.int64)

@@ -153,6 +153,11 @@ class Rules:
         """Number of pairs of each kernel position."""
         return [last - first for first, last in zip(self.starts, self.starts[1:], strict=False)]
 
+    @property
+    def first_tap(self) -> int:
+        """The kernel position to begin with: the one where every site feeds itself, if there is one."""
+        return self.identity or 0
+
     @cached_property
     def arrays(self) -> PairArrays:
         """The same for compiled code; on the CPU."""

@@ -16,7 +16,7 @@ from hepimg.sparse.rules import Rules
 def convolve(x: Tensor, w: Tensor, rules: Rules) -> Tensor:
     """See :class:`hepimg.sparse.engines.native.Products`."""
     pairs = rules.arrays
-    return _sum_pairs(x, w, pairs.inputs, pairs.outputs, pairs.edges, pairs.output_edges)
+    return _sum_pairs(x, w, pairs.inputs, pairs.outputs, pairs.edges, pairs.output_edges, rules.first_tap)
 
 
 def gradients(
@@ -26,19 +26,34 @@ def gradients(
     pairs = rules.arrays
     grad_x = grad_w = None
     if needs_x:
-        grad_x = _sum_pairs(g, w.transpose(1, 2), pairs.outputs, pairs.inputs, pairs.edges, pairs.input_edges)
+        grad_x = _sum_pairs(
+            g, w.transpose(1, 2), pairs.outputs, pairs.inputs, pairs.edges, pairs.input_edges, rules.first_tap
+        )
     if needs_w:
         left, right = _whole_lanes(x, 1), _whole_lanes(g, 1)
         sums = torch.empty(len(pairs.edges), left.shape[1], right.shape[1])
         convolution.add_outer(
-            current_team(), _array(left), _array(right), pairs.inputs, pairs.outputs, pairs.edges, _array(sums)
+            current_team(),
+            _array(left),
+            _array(right),
+            pairs.inputs,
+            pairs.outputs,
+            pairs.edges,
+            rules.first_tap,
+            _array(sums),
         )
         grad_w = sums[:, : x.shape[1], : g.shape[1]].contiguous()
     return grad_x, grad_w
 
 
 def _sum_pairs(
-    x: Tensor, w: Tensor, inputs: NDArray[Any], outputs: NDArray[Any], edges: NDArray[Any], owned: NDArray[Any]
+    x: Tensor,
+    w: Tensor,
+    inputs: NDArray[Any],
+    outputs: NDArray[Any],
+    edges: NDArray[Any],
+    owned: NDArray[Any],
+    first_tap: int,
 ) -> Tensor:
     """The sum of ``x[i] @ w[k]`` over the pairs (i, o) of each tap k, for each output site o."""
     width = w.shape[2]
@@ -46,7 +61,7 @@ def _sum_pairs(
     # One row more than there are sites: what tiles have too many goes there.
     y = torch.empty(owned[-1] + 1, w.shape[2])
     convolution.convolve(
-        current_team(), _array(_whole_lanes(x, 1)), _array(w), inputs, outputs, edges, owned, _array(y)
+        current_team(), _array(_whole_lanes(x, 1)), _array(w), inputs, outputs, edges, owned, first_tap, _array(y)
     )
     return y[:-1, :width].contiguous()
 
