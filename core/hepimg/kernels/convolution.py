@@ -18,6 +18,9 @@ from hepimg.kernels.tile import LANES, ROWS, outer_tile, rows_tile
 PAIRS = 128
 """Pairs whose rows are multiplied together in outer products: their rows stay in the nearest cache."""
 
+GROUPS = 4
+"""Groups of blocks whose outer products are summed apart, so that threads need not all read everything."""
+
 _rows_of_one, _rows_of_two, _rows_of_three = rows_tile(1), rows_tile(2), rows_tile(3)
 _outer_of_one, _outer_of_two, _outer_of_three = outer_tile(1), outer_tile(2), outer_tile(3)
 
@@ -37,7 +40,7 @@ def convolve(
         edges: (taps, n_blocks + 1) int64: the pairs ``edges[k, b]:edges[k, b + 1]`` are those of tap k in block b.
         owned: (n_blocks + 1,) int64: block b owns the outputs ``owned[b]:owned[b + 1]``.
         whole: the tap that comes first.  One that reads every input once, in order, brings them into the cache.
-        y: (n_outputs + 1, D), written; the last row is used as waste.
+        y: (n_outputs + n_blocks, D), written; the last rows are used as waste, one by each block.
     """
     share(team, _convolve, len(owned) - 1, (x, w, inputs, outputs, edges, owned, whole, y))
 
@@ -62,16 +65,18 @@ def _convolve(
         y[owned[block] : owned[block + 1]] = 0
         for turn in range(len(w)):
             tap = _tap(turn, whole)
+            # A view is counted, in memory that all threads write to: taken here, not for each tile.
+            matrix = w[tap]
             pair, stop = edges[tap, block], edges[tap, block + 1]
             while pair + ROWS <= stop:
-                _add_rows(x, w[tap], y, inputs, outputs, pair)
+                _add_rows(x, matrix, y, inputs, outputs, pair)
                 pair += ROWS
             if pair == stop:
                 continue
             for r in range(ROWS):
                 sources[r] = inputs[min(pair + r, stop - 1)]
-                targets[r] = outputs[pair + r] if pair + r < stop else len(y) - 1
-            _add_rows(x, w[tap], y, sources, targets, 0)
+                targets[r] = outputs[pair + r] if pair + r < stop else owned[-1] + block
+            _add_rows(x, matrix, y, sources, targets, 0)
 
 
 @compiled
@@ -111,26 +116,41 @@ def add_outer(
         whole: see there.
         sums: (taps, C, D), written.
     """
-    share(team, _outer, len(sums) * (x.shape[1] // ROWS), (x, g, inputs, outputs, edges, whole, sums))
+    parts = np.empty((GROUPS, *sums.shape), np.float32)
+    share(team, _outer, GROUPS * (x.shape[1] // ROWS), (x, g, inputs, outputs, edges, whole, parts))
+    share(team, _add_parts, len(sums), (parts, sums))
 
 
 @compiled
 def _outer(
-    first: int, last: int, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, whole: int, sums: Array
+    first: int, last: int, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, whole: int, parts: Array
 ) -> None:
-    # Threads share the rows of the result, so that each of its numbers is one thread's sum in the order of the pairs.
-    taps = len(sums)
-    for tap in range(taps):
-        low, high = (first - tap + taps - 1) // taps, (last - tap + taps - 1) // taps
-        sums[tap, low * ROWS : high * ROWS] = 0
-    for block in range(edges.shape[1] - 1):
-        for turn in range(taps):
-            tap = _tap(turn, whole)
-            low, high = (first - tap + taps - 1) // taps, (last - tap + taps - 1) // taps
-            for pair in range(edges[tap, block], edges[tap, block + 1], PAIRS):
-                stop = min(pair + PAIRS, edges[tap, block + 1])
-                for rows in range(low, high):
-                    _add_products(x, rows * ROWS, g, sums[tap], inputs, outputs, pair, stop)
+    """Some rows of the sum over some groups of blocks; ``first:last`` counts the tiles of all groups."""
+    tiles, n_blocks = x.shape[1] // ROWS, edges.shape[1] - 1
+    for group in range(first // tiles, (last + tiles - 1) // tiles):
+        low, high = max(first - group * tiles, 0), min(last - group * tiles, tiles)
+        sums = parts[group]
+        for tap in range(len(sums)):
+            sums[tap, low * ROWS : high * ROWS] = 0
+        for block in range(group * n_blocks // GROUPS, (group + 1) * n_blocks // GROUPS):
+            for turn in range(len(sums)):
+                tap = _tap(turn, whole)
+                outer = sums[tap]
+                for pair in range(edges[tap, block], edges[tap, block + 1], PAIRS):
+                    stop = min(pair + PAIRS, edges[tap, block + 1])
+                    for tile in range(low, high):
+                        _add_products(x, tile * ROWS, g, outer, inputs, outputs, pair, stop)
+
+
+@compiled
+def _add_parts(first: int, last: int, parts: Array, sums: Array) -> None:
+    for tap in range(first, last):
+        for row in range(sums.shape[1]):
+            for column in range(sums.shape[2]):
+                total = np.float32(0)
+                for group in range(GROUPS):
+                    total += parts[group, tap, row, column]
+                sums[tap, row, column] = total
 
 
 @compiled

@@ -58,12 +58,13 @@ def _sum_pairs(
     """The sum of ``x[i] @ w[k]`` over the pairs (i, o) of each tap k, for each output site o."""
     width = w.shape[2]
     w = _whole_lanes(_whole_lanes(w, 2), 1)
-    # One row more than there are sites: what tiles have too many goes there.
-    y = torch.empty(owned[-1] + 1, w.shape[2])
+    # A row more for each block: what tiles have too many goes there.
+    sites = int(owned[-1])
+    y = torch.empty(sites + len(owned) - 1, w.shape[2])
     convolution.convolve(
         current_team(), _array(_whole_lanes(x, 1)), _array(w), inputs, outputs, edges, owned, first_tap, _array(y)
     )
-    return y[:-1, :width].contiguous()
+    return y[:sites, :width].contiguous()
 
 
 def _whole_lanes(tensor: Tensor, axis: int) -> Tensor:
