@@ -12,7 +12,7 @@ import numpy as np
 
 from hepimg.kernels.arrays import Array
 from hepimg.kernels.team import share
-from hepimg.kernels.threads import compiled
+from hepimg.kernels.threads import compiled, inlined
 from hepimg.kernels.tile import LANES, ROWS, outer_tile, rows_tile
 
 PAIRS = 128
@@ -69,14 +69,15 @@ def _convolve(
             matrix = w[tap]
             pair, stop = edges[tap, block], edges[tap, block + 1]
             while pair + ROWS <= stop:
-                _add_rows(x, matrix, y, inputs, outputs, pair)
+                following = pair + ROWS if pair + 2 * ROWS <= stop else pair
+                _add_rows(x, matrix, y, inputs, outputs, pair, following)
                 pair += ROWS
             if pair == stop:
                 continue
             for r in range(ROWS):
                 sources[r] = inputs[min(pair + r, stop - 1)]
                 targets[r] = outputs[pair + r] if pair + r < stop else owned[-1] + block
-            _add_rows(x, matrix, y, sources, targets, 0)
+            _add_rows(x, matrix, y, sources, targets, 0, 0)
 
 
 @compiled
@@ -87,17 +88,17 @@ def _tap(turn: int, whole: int) -> int:
     return whole if turn == 0 else turn - 1
 
 
-@compiled
-def _add_rows(x: Array, w: Array, y: Array, sources: Array, targets: Array, at: int) -> None:
+@inlined
+def _add_rows(x: Array, w: Array, y: Array, sources: Array, targets: Array, at: int, following: int) -> None:
     column, width = 0, y.shape[1]
     while column + 3 * LANES <= width and column + 4 * LANES != width:
-        _rows_of_three(x, w, column, y, sources, targets, at)
+        _rows_of_three(x, w, column, y, sources, targets, at, following)
         column += 3 * LANES
     while column + 2 * LANES <= width:
-        _rows_of_two(x, w, column, y, sources, targets, at)
+        _rows_of_two(x, w, column, y, sources, targets, at, following)
         column += 2 * LANES
     if column < width:
-        _rows_of_one(x, w, column, y, sources, targets, at)
+        _rows_of_one(x, w, column, y, sources, targets, at, following)
 
 
 @compiled
@@ -153,7 +154,7 @@ def _add_parts(first: int, last: int, parts: Array, sums: Array) -> None:
                 sums[tap, row, column] = total
 
 
-@compiled
+@inlined
 def _add_products(
     x: Array, row: int, g: Array, sums: Array, inputs: Array, outputs: Array, first: int, last: int
 ) -> None:

@@ -28,6 +28,12 @@ def compiled(function: Function) -> Function:
     return kernel
 
 
+def inlined(function: Function) -> Function:
+    """Compile ``function`` as part of whatever calls it: for inner loops, where passing arrays would take time."""
+    kernel: Function = numba.njit(forceinline=True, nogil=True, error_model="numpy")(function)
+    return kernel
+
+
 def set_threads(number: int) -> None:
     """Use ``number`` threads in every kernel of this process."""
     global _threads

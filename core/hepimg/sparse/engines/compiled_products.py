@@ -42,7 +42,9 @@ def gradients(
             rules.first_tap,
             _array(sums),
         )
-        grad_w = sums[:, : x.shape[1], : g.shape[1]].contiguous()
+        grad_w = (
+            sums if sums.shape[1:] == (x.shape[1], g.shape[1]) else sums[:, : x.shape[1], : g.shape[1]].contiguous()
+        )
     return grad_x, grad_w
 
 
@@ -57,14 +59,14 @@ def _sum_pairs(
 ) -> Tensor:
     """The sum of ``x[i] @ w[k]`` over the pairs (i, o) of each tap k, for each output site o."""
     width = w.shape[2]
-    w = _whole_lanes(_whole_lanes(w, 2), 1)
+    w = _whole_lanes(_whole_lanes(w, 2), 1).contiguous()
     # A row more for each block: what tiles have too many goes there.
     sites = int(owned[-1])
     y = torch.empty(sites + len(owned) - 1, w.shape[2])
     convolution.convolve(
         current_team(), _array(_whole_lanes(x, 1)), _array(w), inputs, outputs, edges, owned, first_tap, _array(y)
     )
-    return y[:sites, :width].contiguous()
+    return y[:sites] if y.shape[1] == width else y[:sites, :width].contiguous()
 
 
 def _whole_lanes(tensor: Tensor, axis: int) -> Tensor:
@@ -74,5 +76,5 @@ def _whole_lanes(tensor: Tensor, axis: int) -> Tensor:
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.detach().contiguous().numpy()
+    array: NDArray[Any] = tensor.detach().numpy()
     return array
