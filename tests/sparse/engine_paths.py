@@ -36,8 +36,9 @@ def computed_by(path: str) -> Iterator[None]:
 def _rounded(convolve):
     """The same convolution in float32, with results in the type of the features."""
 
-    def in_float32(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
-        return convolve(features.float(), kernel.float(), rules).to(features.dtype)
+    def in_float32(features: Tensor, kernel: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
+        onto = None if onto is None else onto.float()
+        return convolve(features.float(), kernel.float(), rules, onto).to(features.dtype)
 
     return in_float32
 

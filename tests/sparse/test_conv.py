@@ -222,3 +222,18 @@ def test_errors(make_tensor):
         SubmanifoldConv2d(5, 4).double()(make_tensor())
     with pytest.raises(ValueError, match="too small"):
         SparseConv2d(4, 4, 9).double()(make_tensor())
+
+
+@pytest.mark.parametrize("channels", [3, 16])
+def test_a_residual_is_added_within(make_tensor, channels, precision):
+    tensor = make_tensor(channels=channels)
+    layer = SubmanifoldConv2d(channels, channels).double()
+    onto = torch.randn(len(tensor), channels, dtype=torch.float64, requires_grad=True)
+    x = tensor.features.requires_grad_()
+    results = []
+    for y in (layer(tensor, onto=onto).features, layer(tensor).features + onto):
+        gradients = torch.autograd.grad((y**2).sum(), (x, onto, layer.weight), create_graph=True)
+        second = torch.autograd.grad(sum((g**2).sum() for g in gradients), (x, onto, layer.weight))
+        results.append([y, *gradients, *second])
+    for within, after in zip(*results, strict=True):
+        assert_equal(within, after, precision)

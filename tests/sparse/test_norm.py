@@ -96,3 +96,21 @@ def test_threads_change_no_bit(tensor):
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("used", ["both", "normalised", "identity"])
+def test_gradients_of_a_residual_connection(make_tensor, dtype, used):
+    tensor = make_tensor(dtype=dtype)
+    layer = BatchNorm(4, relu=True).to(dtype)
+    x = tensor.features.requires_grad_()
+    results = []
+    for normalised, identity in (layer.beside(tensor), (layer(tensor), tensor)):
+        loss = (normalised.features**3).sum() if used != "identity" else x.sum()
+        loss = loss + (identity.features**2).sum() if used != "normalised" else loss
+        (plain,) = torch.autograd.grad(loss, x, retain_graph=True)
+        (first,) = torch.autograd.grad(loss, x, create_graph=True)
+        (second,) = torch.autograd.grad((first**2).sum(), x)
+        results.append([plain, first, second])
+    for within, after in zip(*results, strict=True):
+        torch.testing.assert_close(within, after, atol=1e-3, rtol=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,15 @@ from hepimg.bench.dense_network import MaskedClassifier
 from hepimg.bench.peers import dense_images
 from hepimg.bench.timing import Timings, Work, take_turns
 from hepimg.images import SparseImages
-from hepimg.sparse import GlobalPool, SparseClassifier, SparseConv2d, SparseResNet, SparseTensor, SubmanifoldConv2d
+from hepimg.sparse import (
+    BatchNorm,
+    GlobalPool,
+    SparseClassifier,
+    SparseConv2d,
+    SparseResNet,
+    SparseTensor,
+    SubmanifoldConv2d,
+)
 from hepimg.sparse.rules import Geometry, RuleCache, match_sites, reached_sites
 from hepimg.sparse.support import Support
 from hepimg.training.optimizer import adamw
@@ -87,11 +96,21 @@ class Training:
         def note(layer: nn.Module, given: tuple[Any, ...], returned: Any) -> None:
             calls.append(Call(layer, given[0], returned))
 
+        def note_beside(norm: BatchNorm, tensor: SparseTensor) -> tuple[SparseTensor, SparseTensor]:
+            normalised, identity = BatchNorm.beside(norm, tensor)
+            calls.append(Call(norm, tensor, normalised))
+            return normalised, identity
+
         layers = [layer for layer in self.network.modules() if not [*layer.children()]]
-        hooks = [layer.register_forward_hook(note) for layer in layers]
+        norms = [layer for layer in layers if isinstance(layer, BatchNorm)]  # not always called by its name
+        hooks = [layer.register_forward_hook(note) for layer in layers if layer not in norms]
+        for norm in norms:
+            norm.beside = partial(note_beside, norm)  # type: ignore[method-assign]
         self.step()
         for hook in hooks:
             hook.remove()
+        for norm in norms:
+            del norm.beside
         self.optimizer.zero_grad(set_to_none=False)  # gradients of zero: the optimiser has something to do
         return calls
 

@@ -27,9 +27,18 @@ _outer_of_one, _outer_of_two, _outer_of_three = outer_tile(1), outer_tile(2), ou
 
 @compiled
 def convolve(
-    team: Array, x: Array, w: Array, inputs: Array, outputs: Array, edges: Array, owned: Array, whole: int, y: Array
+    team: Array,
+    x: Array,
+    w: Array,
+    inputs: Array,
+    outputs: Array,
+    edges: Array,
+    owned: Array,
+    whole: int,
+    onto: Array,
+    y: Array,
 ) -> None:
-    """Write ``y[o] = sum of x[i] @ w[k]`` over the pairs (i, o) of each tap k.
+    """Write ``y[o] = onto[o] + sum of x[i] @ w[k]`` over the pairs (i, o) of each tap k.
 
     Args:
         team: :func:`hepimg.kernels.team.team_of`.
@@ -40,9 +49,10 @@ def convolve(
         edges: (taps, n_blocks + 1) int64: the pairs ``edges[k, b]:edges[k, b + 1]`` are those of tap k in block b.
         owned: (n_blocks + 1,) int64: block b owns the outputs ``owned[b]:owned[b + 1]``.
         whole: the tap that comes first.  One that reads every input once, in order, brings them into the cache.
+        onto: (n_outputs, D), or without any row for zeros.
         y: (n_outputs + n_blocks, D), written; the last rows are used as waste, one by each block.
     """
-    share(team, _convolve, len(owned) - 1, (x, w, inputs, outputs, edges, owned, whole, y))
+    share(team, _convolve, len(owned) - 1, (x, w, inputs, outputs, edges, owned, whole, onto, y))
 
 
 @compiled
@@ -56,13 +66,19 @@ def _convolve(
     edges: Array,
     owned: Array,
     whole: int,
+    onto: Array,
     y: Array,
 ) -> None:
     # What remains of a tap is filled up to a whole tile with rows that go to waste.
     sources = np.empty(ROWS, np.int32)
     targets = np.empty(ROWS, np.int32)
     for block in range(first, last):
-        y[owned[block] : owned[block + 1]] = 0
+        if len(onto):
+            for row in range(owned[block], owned[block + 1]):
+                for column in range(y.shape[1]):
+                    y[row, column] = onto[row, column]
+        else:
+            y[owned[block] : owned[block + 1]] = 0
         for turn in range(len(w)):
             tap = _tap(turn, whole)
             # A view is counted, in memory that all threads write to: taken here, not for each tile.

@@ -126,6 +126,7 @@ def normalise_gradient(
     of_batch: bool,
     gated: bool,
     drop: float,
+    onto: Array,
     grad_x: Array,
     grad_affine: Array,
 ) -> None:
@@ -142,6 +143,7 @@ def normalise_gradient(
         of_batch: whether the moments are those of x, or constants.
         gated: whether there is any ReLU or dropout.
         drop: probability of dropout.
+        onto: (n, C), added to the gradient of x; or without any row.
         grad_x: (n, C), written.
         grad_affine: (2, C), the gradients of weight and bias, written.
     """
@@ -163,7 +165,7 @@ def normalise_gradient(
         factors[0, c], factors[1, c] = scale * kept, mean[c]
         if of_batch:
             factors[2, c], factors[3, c] = -scale * weighted * inverse * inverse / n, -scale * plain / n
-    share(team, _spread, n, (g, x, y, gated, factors, grad_x))
+    share(team, _spread, n, (g, x, y, gated, factors, onto, grad_x))
 
 
 @compiled
@@ -182,8 +184,13 @@ def _block_gradients(
 
 
 @compiled
-def _spread(first: int, last: int, g: Array, x: Array, y: Array, gated: bool, factors: Array, grad_x: Array) -> None:
+def _spread(
+    first: int, last: int, g: Array, x: Array, y: Array, gated: bool, factors: Array, onto: Array, grad_x: Array
+) -> None:
     for r in range(first, last):
         for c in range(x.shape[1]):
             h = np.float32(0) if gated and y[r, c] == 0 else g[r, c]
             grad_x[r, c] = h * factors[0, c] + (x[r, c] - factors[1, c]) * factors[2, c] + factors[3, c]
+        if len(onto):
+            for c in range(x.shape[1]):
+                grad_x[r, c] += onto[r, c]

@@ -27,17 +27,19 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, kernel: int = 3, dropout: float = 0.0) -> None:
         super().__init__()
+        self.norm = BatchNorm(channels, relu=True)
         self.layers = nn.Sequential(
-            BatchNorm(channels, relu=True),
             _he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS),
             BatchNorm(channels, relu=True, dropout=dropout),
-            # Small at first, so that a deep stack begins near the identity.
-            _he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS, scale=0.3),
         )
+        # Small at first, so that a deep stack begins near the identity.
+        self.last = _he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS, scale=0.3)
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         """(n_sites, channels) -> the same sites and channels."""
-        return tensor.replace(tensor.features + self.layers(tensor).features)
+        normalised, identity = self.norm.beside(tensor)
+        residual: SparseTensor = self.last(self.layers(normalised), onto=identity.features)
+        return residual
 
 
 class Halve(SparseConv2d):

@@ -70,12 +70,12 @@ class _Convolution(nn.Module):
     def _kernel(self) -> Tensor:
         return kernel_of(self.weight, self.groups)
 
-    def _apply_rules(self, tensor: SparseTensor, rules: Rules) -> Tensor:
+    def _apply_rules(self, tensor: SparseTensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
         if tensor.channels != self.in_channels:
             raise ValueError(
                 f"{type(self).__name__} needs {self.in_channels} channels, the tensor has {tensor.channels}"
             )
-        features = convolve(tensor.features, self._kernel(), rules)
+        features = convolve(tensor.features, self._kernel(), rules, onto)
         return features if self.bias is None else features + self.bias.to(features.dtype)
 
 
@@ -106,9 +106,14 @@ class SubmanifoldConv2d(_Convolution):
         geometry = Geometry.centred(_pair(kernel), _pair(dilation))
         super().__init__(in_channels, out_channels, geometry, groups=groups, bias=bias)
 
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """(n_sites, in_channels) -> (n_sites, out_channels) on the same sites."""
-        return tensor.replace(self._apply_rules(tensor, tensor.cache.rules(self.geometry, tensor.support)))
+    def forward(self, tensor: SparseTensor, onto: Tensor | None = None) -> SparseTensor:
+        """(n_sites, in_channels) -> (n_sites, out_channels) on the same sites.
+
+        Args:
+            tensor: what is convolved.
+            onto: (n_sites, out_channels), added to the result without a sweep of its own: a residual connection.
+        """
+        return tensor.replace(self._apply_rules(tensor, tensor.cache.rules(self.geometry, tensor.support), onto))
 
 
 class SparseConv2d(_Convolution):

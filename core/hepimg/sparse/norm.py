@@ -41,16 +41,23 @@ class BatchNorm(nn.BatchNorm1d):
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:  # type: ignore[override]
         """The same sites with normalised features."""
+        return self.beside(tensor)[0]
+
+    def beside(self, tensor: SparseTensor) -> tuple[SparseTensor, SparseTensor]:
+        """The normalised tensor, and the given one for a residual connection.
+
+        The gradients of both are added in the sweep of the norm's own gradient.
+        """
         x = tensor.features
         drop = self.dropout if self.training else 0.0
         of_batch = len(tensor) > 1 and (self.training or self.running_mean is None)
         if x.dtype != torch.float32 or x.device.type != "cpu" or self.weight is None or not len(tensor):
-            return tensor.replace(self._by_torch(x, of_batch, drop))
+            return tensor.replace(self._by_torch(x, of_batch, drop)), tensor
         moments = self._moments(_array(x.contiguous()), of_batch)
-        y: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+        y, same = _Normalise.apply(  # type: ignore[no-untyped-call]
             x, self.weight, self.bias, moments, self.eps, of_batch, self.relu, drop
         )
-        return tensor.replace(y)
+        return tensor.replace(y), tensor.replace(same)
 
     def _by_torch(self, x: Tensor, of_batch: bool, drop: float) -> Tensor:
         if of_batch and self.training:
@@ -92,7 +99,7 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 class _Normalise(Function):
-    """drop(relu((x - mean) / sqrt(variance + eps) * weight + bias)).
+    """drop(relu((x - mean) / sqrt(variance + eps) * weight + bias)), and x itself.
 
     The moments are functions of x if ``of_batch``, constants otherwise.
     """
@@ -101,7 +108,7 @@ class _Normalise(Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, moments: Moments, eps: float, of_batch: bool, relu: bool,
         drop: float,
-    ) -> Tensor:  # fmt: skip
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         x, y = x.contiguous(), torch.empty_like(x, memory_format=torch.contiguous_format)
         seed = int(torch.randint(2**62, ())) if drop else 0
         norm.normalise(
@@ -109,21 +116,26 @@ class _Normalise(Function):
         )
         ctx.save_for_backward(x, weight, y)
         ctx.moments, ctx.eps, ctx.of_batch, ctx.gated, ctx.drop = moments, eps, of_batch, relu or drop > 0, drop
-        return y
+        ctx.set_materialize_grads(False)
+        return y, x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, g: Tensor | None, onto: Tensor | None) -> tuple[Tensor | None, ...]:
         x, weight, y = ctx.saved_tensors
+        if g is None:
+            return onto, *[None] * 7
         if torch.is_grad_enabled():  # someone wants to differentiate the gradient
             h = g * (y != 0) / (1 - ctx.drop) if ctx.gated else g
             grads = _plain_gradient(h, x, weight, None if ctx.of_batch else ctx.moments, ctx.eps)
-            return *grads, None, None, None, None, None
+            grad_x = grads[0] if onto is None else grads[0] + onto
+            return grad_x, *grads[1:], *[None] * 5
         g, grad_x, grad_affine = g.contiguous(), torch.empty_like(x), x.new_empty(2, x.shape[1])
+        beside = x[:0] if onto is None else onto.contiguous()
         norm.normalise_gradient(
             current_team(), _array(g), _array(x), _array(y), _array(weight), ctx.moments, ctx.eps, ctx.of_batch,
-            ctx.gated, ctx.drop, _array(grad_x), _array(grad_affine),
+            ctx.gated, ctx.drop, _array(beside), _array(grad_x), _array(grad_affine),
         )  # fmt: skip
-        return grad_x, grad_affine[0], grad_affine[1], None, None, None, None, None
+        return grad_x, *grad_affine, *[None] * 5
 
 
 def _plain_gradient(

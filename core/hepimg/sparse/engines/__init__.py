@@ -20,8 +20,11 @@ from hepimg.sparse.rules import Rules
 class Engine(Protocol):
     """What a module of this package offers."""
 
-    def convolve(self, features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
-        """Sum ``features[i] @ kernel[k]`` over the pairs (i, o) of each kernel position k, for each output site o."""
+    def convolve(self, features: Tensor, kernel: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
+        """Sum ``features[i] @ kernel[k]`` over the pairs (i, o) of each kernel position k, for each output site o.
+
+        ``onto``, (n_outputs, out), is added to the sum.
+        """
 
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -51,13 +54,14 @@ class use_engine:  # noqa: N801 - used like torch.set_grad_enabled, as a call or
         _chosen.reset(self._token)
 
 
-def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
+def convolve(features: Tensor, kernel: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
     """Convolve with the chosen engine; arguments as in :class:`Engine`.
 
     Under ``torch.autocast`` both factors are rounded to its type first, as for torch's own convolutions.
     """
     engine = _engine(_chosen.get(), features.device.type)
-    return engine.convolve(_autocast(features), _autocast(kernel), rules)
+    onto = None if onto is None else _autocast(onto)
+    return engine.convolve(_autocast(features), _autocast(kernel), rules, onto)
 
 
 @cache

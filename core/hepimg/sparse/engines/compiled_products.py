@@ -13,10 +13,10 @@ from hepimg.sparse.pairing import current_team
 from hepimg.sparse.rules import Rules
 
 
-def convolve(x: Tensor, w: Tensor, rules: Rules) -> Tensor:
+def convolve(x: Tensor, w: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
     """See :class:`hepimg.sparse.engines.native.Products`."""
     pairs = rules.arrays
-    return _sum_pairs(x, w, pairs.inputs, pairs.outputs, pairs.edges, pairs.output_edges, rules.first_tap)
+    return _sum_pairs(x, w, pairs.inputs, pairs.outputs, pairs.edges, pairs.output_edges, rules.first_tap, onto)
 
 
 def gradients(
@@ -56,15 +56,25 @@ def _sum_pairs(
     edges: NDArray[Any],
     owned: NDArray[Any],
     first_tap: int,
+    onto: Tensor | None = None,
 ) -> Tensor:
-    """The sum of ``x[i] @ w[k]`` over the pairs (i, o) of each tap k, for each output site o."""
+    """The sum of ``x[i] @ w[k]`` over the pairs (i, o) of each tap k, for each output site o, added to ``onto``."""
     width = w.shape[2]
     w = _whole_lanes(_whole_lanes(w, 2), 1).contiguous()
     # A row more for each block: what tiles have too many goes there.
     sites = int(owned[-1])
     y = torch.empty(sites + len(owned) - 1, w.shape[2])
     convolution.convolve(
-        current_team(), _array(_whole_lanes(x, 1)), _array(w), inputs, outputs, edges, owned, first_tap, _array(y)
+        current_team(),
+        _array(_whole_lanes(x, 1)),
+        _array(w),
+        inputs,
+        outputs,
+        edges,
+        owned,
+        first_tap,
+        _array(x[:0] if onto is None else _whole_lanes(onto, 1).contiguous()),
+        _array(y),
     )
     return y[:sites] if y.shape[1] == width else y[:sites, :width].contiguous()
 

@@ -8,7 +8,7 @@ from hepimg.sparse.rules import Geometry, Rules
 from hepimg.sparse.support import Support
 
 
-def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
+def convolve(features: Tensor, kernel: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
     """See :class:`hepimg.sparse.engines.Engine`."""
     height, width = rules.geometry.kernel
     # Contiguous below, since torch's backward pass refuses some weights that are not.
@@ -21,14 +21,16 @@ def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
             stride=rules.geometry.stride,
             dilation=rules.geometry.dilation,
         )
-        return _read(image, rules.coarse)
+        result = _read(image, rules.coarse)
+        return result if onto is None else result + onto
     image = functional.conv_transpose2d(
         _fill(features, rules.coarse),
         weight.permute(2, 3, 0, 1).contiguous(),
         stride=rules.geometry.stride,
         dilation=rules.geometry.dilation,
     )
-    return _read(_fold(image, rules.geometry, rules.fine), rules.fine)
+    result = _read(_fold(image, rules.geometry, rules.fine), rules.fine)
+    return result if onto is None else result + onto
 
 
 def _fill(features: Tensor, support: Support) -> Tensor:

@@ -22,8 +22,8 @@ from hepimg.sparse.rules import Rules
 class Products(Protocol):
     """What the two modules offer."""
 
-    def convolve(self, x: Tensor, w: Tensor, rules: Rules) -> Tensor:
-        """``conv(x, w)``: x (n_inputs, C), w (taps, C, D), the result (n_outputs, D)."""
+    def convolve(self, x: Tensor, w: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
+        """``conv(x, w) + onto``: x (n_inputs, C), w (taps, C, D), onto and the result (n_outputs, D)."""
 
     def gradients(
         self, x: Tensor, w: Tensor, g: Tensor, rules: Rules, needs_x: bool, needs_w: bool
@@ -31,28 +31,32 @@ class Products(Protocol):
         """``convT(g, w)`` if ``needs_x``, ``outer(x, g)`` if ``needs_w``; g (n_outputs, D)."""
 
 
-def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
+def convolve(features: Tensor, kernel: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
     """See :class:`hepimg.sparse.engines.Engine`."""
     if features.dtype in (torch.bfloat16, torch.float16) and features.device.type == "cpu":
         # Summed in float32 and rounded once, as in torch's dense convolution.
-        return convolve(features.float(), kernel.float(), rules).to(features.dtype)
-    result: Tensor = _Convolution.apply(features, kernel, rules)  # type: ignore[no-untyped-call]
+        onto = None if onto is None else onto.float()
+        return convolve(features.float(), kernel.float(), rules, onto).to(features.dtype)
+    result: Tensor = _Convolution.apply(features, kernel, rules, onto)  # type: ignore[no-untyped-call]
     return result
 
 
 class _Convolution(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor, rules: Rules) -> Tensor:
+    def forward(ctx: Any, x: Tensor, w: Tensor, rules: Rules, onto: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, w)
         ctx.rules = rules
-        return _products(x).convolve(x.contiguous(), w, rules)
+        return _products(x).convolve(x.contiguous(), w, rules, onto)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
-        needs_x, needs_w, _ = ctx.needs_input_grad
-        grad_x, grad_w = _Gradients.apply(x, w, g, ctx.rules, needs_x, needs_w)  # type: ignore[no-untyped-call]
-        return grad_x, grad_w, None
+        needs_x, needs_w, _, needs_onto = ctx.needs_input_grad
+        arguments = x, w, g, ctx.rules, needs_x, needs_w
+        # Differentiable only if someone will ask for the gradient's gradient: each such function takes its time.
+        gradients = _Gradients.apply if torch.is_grad_enabled() else _gradients
+        grad_x, grad_w = gradients(*arguments)
+        return grad_x, grad_w, None, g if needs_onto else None
 
 
 class _Gradients(Function):
@@ -65,7 +69,7 @@ class _Gradients(Function):
         ctx.save_for_backward(x, w, g)
         ctx.rules = rules
         ctx.set_materialize_grads(False)
-        return _products(x).gradients(x.contiguous(), w, g.contiguous(), rules, needs_x, needs_w)
+        return _gradients(x, w, g, rules, needs_x, needs_w)
 
     @staticmethod
     def backward(ctx: Any, h: Tensor | None, k: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -83,6 +87,12 @@ class _Gradients(Function):
             x if h is None else h, w if k is None else k, g, ctx.rules, needs_x, needs_w
         )
         return grad_x, grad_w, grad_g, None, None, None
+
+
+def _gradients(
+    x: Tensor, w: Tensor, g: Tensor, rules: Rules, needs_x: bool, needs_w: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    return _products(x).gradients(x.contiguous(), w, g.contiguous(), rules, needs_x, needs_w)
 
 
 def _products(x: Tensor) -> Products:

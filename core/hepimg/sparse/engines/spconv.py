@@ -14,7 +14,7 @@ from torch.autograd import Function
 from hepimg.sparse.rules import Rules
 
 
-def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
+def convolve(features: Tensor, kernel: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
     """See :class:`hepimg.sparse.engines.Engine`.
 
     Raises:
@@ -37,7 +37,7 @@ def convolve(features: Tensor, kernel: Tensor, rules: Rules) -> Tensor:
     result: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]
         features.contiguous(), filters.contiguous(), _spconv_pairs(rules), numbers, rules.outputs.n_sites
     )
-    return result
+    return result if onto is None else result + onto
 
 
 def import_spconv() -> Any:

@@ -16,14 +16,15 @@ BLOCK = 512
 """Rows per block of a weight gradient: MKL keeps products with an inner size up to here on one thread."""
 
 
-def convolve(x: Tensor, w: Tensor, rules: Rules) -> Tensor:
+def convolve(x: Tensor, w: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
     """See :class:`hepimg.sparse.engines.native.Products`."""
     products = _scratch("products", rules.starts[-1], w.shape[2], x)
     gathered = _scratch("gathered", max(rules.counts), x.shape[1], x)
     for tap, matrix, product in zip(rules.taps, w.unbind(), torch.split(products, rules.counts), strict=True):
         if tap.n_pairs:
             torch.mm(_rows(x, tap.inputs, gathered), matrix, out=product)
-    return sum_items(products, rules.outputs)
+    result = sum_items(products, rules.outputs)
+    return result if onto is None else result + onto
 
 
 def gradients(
