@@ -74,8 +74,10 @@ class BatchNorm(nn.BatchNorm1d):
         mean, squares = norm.column_moments(current_team(), x)
         if self.training and self.running_mean is not None and self.running_var is not None:
             self._count_batch()
+            momentum = self._momentum()
             for running, new in ((self.running_mean, mean), (self.running_var, squares / (len(x) - 1))):
-                running.lerp_(torch.from_numpy(new).to(running.dtype), self._momentum())
+                average = _array(running)  # the same memory: torch's operators would take longer than these few numbers
+                average += momentum * (new - average)
         return mean, squares / len(x)
 
     def _running(self) -> tuple[Tensor, Tensor]:
