@@ -31,7 +31,7 @@ def test_every_kernel_is_compiled_in_at_most_two_forms():
         # shared among the threads of a team
         *("_convolve", "_outer", "_draft_pairs", "_collect_pairs", "_draft_reached", "_find_largest"),
         *("_block_moments", "_normalise", "_block_gradients", "_spread"),
-        *("_add_rows", "_add_products", "_tap", "_add_parts", "_bits"),
+        *("_add_rows", "_add_products", "_tap", "_bits"),
         *("add_up", "mark", "collect", "_lowest_bit", "_take_largest"),
     }
     assert {name for name, forms in compiled.items() if forms == 0} <= called_by_others

@@ -73,12 +73,9 @@ def _convolve(
     sources = np.empty(ROWS, np.int32)
     targets = np.empty(ROWS, np.int32)
     for block in range(first, last):
-        if len(onto):
-            for row in range(owned[block], owned[block + 1]):
-                for column in range(y.shape[1]):
-                    y[row, column] = onto[row, column]
-        else:
-            y[owned[block] : owned[block + 1]] = 0
+        for row in range(owned[block], owned[block + 1]):
+            for column in range(y.shape[1]):
+                y[row, column] = onto[row, column] if len(onto) else 0
         for turn in range(len(w)):
             tap = _tap(turn, whole)
             # A view is counted, in memory that all threads write to: taken here, not for each tile.
@@ -119,9 +116,9 @@ def _add_rows(x: Array, w: Array, y: Array, sources: Array, targets: Array, at: 
 
 @compiled
 def add_outer(
-    team: Array, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, whole: int, sums: Array
+    team: Array, x: Array, g: Array, inputs: Array, outputs: Array, edges: Array, whole: int, parts: Array
 ) -> None:
-    """Write ``sums[k] = sum of the outer products of x[i] and g[o]`` over the pairs (i, o) of each tap k.
+    """Write ``parts[:, k]``, whose sum is that of the outer products of x[i] and g[o] over the pairs (i, o) of tap k.
 
     Args:
         team: :func:`hepimg.kernels.team.team_of`.
@@ -131,11 +128,9 @@ def add_outer(
         outputs: (n_pairs,) int32.
         edges: (taps, n_blocks + 1) int64, see :func:`convolve`.
         whole: see there.
-        sums: (taps, C, D), written.
+        parts: (GROUPS, taps, C, D), written; each is the sum over some blocks.
     """
-    parts = np.empty((GROUPS, *sums.shape), np.float32)
     share(team, _outer, GROUPS * (x.shape[1] // ROWS), (x, g, inputs, outputs, edges, whole, parts))
-    share(team, _add_parts, len(sums), (parts, sums))
 
 
 @compiled
@@ -148,7 +143,9 @@ def _outer(
         low, high = max(first - group * tiles, 0), min(last - group * tiles, tiles)
         sums = parts[group]
         for tap in range(len(sums)):
-            sums[tap, low * ROWS : high * ROWS] = 0
+            for row in range(low * ROWS, high * ROWS):
+                for column in range(g.shape[1]):
+                    sums[tap, row, column] = 0
         for block in range(group * n_blocks // GROUPS, (group + 1) * n_blocks // GROUPS):
             for turn in range(len(sums)):
                 tap = _tap(turn, whole)
@@ -157,17 +154,6 @@ def _outer(
                     stop = min(pair + PAIRS, edges[tap, block + 1])
                     for tile in range(low, high):
                         _add_products(x, tile * ROWS, g, outer, inputs, outputs, pair, stop)
-
-
-@compiled
-def _add_parts(first: int, last: int, parts: Array, sums: Array) -> None:
-    for tap in range(first, last):
-        for row in range(sums.shape[1]):
-            for column in range(sums.shape[2]):
-                total = np.float32(0)
-                for group in range(GROUPS):
-                    total += parts[group, tap, row, column]
-                sums[tap, row, column] = total
 
 
 @inlined

@@ -46,7 +46,8 @@ def _block_moments(first: int, last: int, x: Array, moments: Array) -> None:
     for block in range(first, last):
         rows = x[block * BLOCK : (block + 1) * BLOCK]
         mean, square = moments[block, 0], moments[block, 1]
-        moments[block] = 0
+        for c in range(rows.shape[1]):
+            mean[c] = square[c] = 0
         for r in range(len(rows)):
             for c in range(rows.shape[1]):
                 mean[c] += rows[r, c]
@@ -175,7 +176,8 @@ def _block_gradients(
     """Sums over the rows of a block of h and of h * (x - mean); h is the gradient that ReLU and dropout let pass."""
     for block in range(first, last):
         plain, weighted = parts[block, 0], parts[block, 1]
-        parts[block] = 0
+        for c in range(x.shape[1]):
+            plain[c] = weighted[c] = 0
         for r in range(block * BLOCK, min((block + 1) * BLOCK, len(x))):
             for c in range(x.shape[1]):
                 h = np.float32(0) if gated and y[r, c] == 0 else g[r, c]

@@ -61,7 +61,9 @@ def compile_network_kernels() -> None:
     kernel = np.ones((1, LANES, LANES), np.float32)
     groups.find_largest(team, x, starts, order, np.empty((1, LANES), np.int64))
     convolution.convolve(team, x, kernel, inputs, outputs, edges, cells[0], 0, x[:0], y)
-    convolution.add_outer(team, x, x, inputs, outputs, edges, 0, kernel)
+    convolution.add_outer(
+        team, x, x, inputs, outputs, edges, 0, np.empty((convolution.GROUPS, *kernel.shape), np.float32)
+    )
     of_batch = norm.column_moments(team, x)
     norm.normalise(team, x, row, row, of_batch, 1.0, True, 0.1, 1, y[:1])
     norm.normalise_gradient(team, x, x, y[:1], row, of_batch, 1.0, True, True, 0.1, x[:0], x.copy(), y)

@@ -31,7 +31,7 @@ def gradients(
         )
     if needs_w:
         left, right = _whole_lanes(x, 1), _whole_lanes(g, 1)
-        sums = torch.empty(len(pairs.edges), left.shape[1], right.shape[1])
+        parts = torch.empty(convolution.GROUPS, len(pairs.edges), left.shape[1], right.shape[1])
         convolution.add_outer(
             current_team(),
             _array(left),
@@ -40,8 +40,9 @@ def gradients(
             pairs.outputs,
             pairs.edges,
             rules.first_tap,
-            _array(sums),
+            _array(parts),
         )
+        sums = parts.sum(0)
         grad_w = (
             sums if sums.shape[1:] == (x.shape[1], g.shape[1]) else sums[:, : x.shape[1], : g.shape[1]].contiguous()
         )
