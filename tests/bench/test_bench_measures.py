@@ -18,7 +18,7 @@ from hepimg.bench.figures import draw_conv, draw_parts, draw_ratios
 from hepimg.bench.jets import images_of, jets_of_file, made_up_jets, random_images, repeated
 from hepimg.bench.kernels import Kernel, Peer, measure
 from hepimg.bench.machine import threads_to_use
-from hepimg.bench.memory import peak_of_step, stored_bytes
+from hepimg.bench.memory import _in_own_process, stored_bytes
 from hepimg.bench.peers import Layer, Spconv, dense_images
 from hepimg.bench.timing import Timings, take_turns
 from hepimg.errors import DataError
@@ -131,7 +131,7 @@ def test_stored_bytes_are_those_of_the_arrays() -> None:
 
 
 def test_the_peak_of_memory_is_above_what_a_dense_step_must_hold() -> None:
-    peak = peak_of_step("dense", random_images(16, 160, 0.01, clustered=False), 8, 1)
+    peak = _in_own_process("dense", random_images(16, 160, 0.01, clustered=False), 8)
     if peak is None:
         pytest.skip("the system does not tell")
     assert peak > 2 * 16 * 160 * 160 * 8 * 4 / 1e6

@@ -189,8 +189,10 @@ def test_center_on_the_hardest_and_on_the_axis() -> None:
 @few
 @given(some_jets)
 def test_rotations_keep_distances_and_order_does_not_matter(jets: list[Jet]) -> None:
-    centred = Center().apply(sample_of(jets), None)
-    backwards = Center().apply(sample_of([jet[::-1] for jet in jets]), None)
+    # Narrow: which of two equally hard particles counts as the hardest decides on which side others are.
+    narrow = [[(pt, y, phi / 3) for pt, y, phi in jet] for jet in jets]
+    centred = Center().apply(sample_of(narrow), None)
+    backwards = Center().apply(sample_of([jet[::-1] for jet in narrow]), None)
     for step in (Rotate(angle="random"), Rotate(angle=77.0)):
         pairs = zip(rows_of(centred), rows_of(step.apply(centred, 8)), rows_of(step.apply(backwards, 8)), strict=True)
         for (_, y, phi), (_, turned_y, turned_phi), (_, back_y, back_phi) in pairs:
