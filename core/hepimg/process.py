@@ -18,16 +18,20 @@ def use_threads(number: int) -> None:
     set_threads(number)
 
 
-def keep_freed_memory(most: int = 1 << 30) -> None:
-    """Keep up to ``most`` bytes of freed memory for what is allocated next, instead of giving them back to the system.
+LARGEST_KEPT, MOST_KEPT = 1 << 25, (1 << 31) - 1
+"""Bytes: of one array, the most that glibc allows, and of all together."""
+
+
+def keep_freed_memory() -> None:
+    """Keep freed memory for what is allocated next, instead of giving it back to the system.
 
     A training step allocates and frees the same megabytes again and again.  By default glibc gives them back in
-    between, and the system clears every page anew: up to a sixth of the time of a sparse layer.  Without effect where
+    between, and the system clears every page anew: up to a fifth of the time of a sparse layer.  Without effect where
     the C library is another one.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return
-    mallopt(M_MMAP_THRESHOLD, most)
-    mallopt(M_TRIM_THRESHOLD, most)
+    mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+    mallopt(M_TRIM_THRESHOLD, MOST_KEPT)

@@ -69,7 +69,7 @@ def test_no_image_and_an_impossible_block():
 
 
 def test_any_number_of_threads_gives_the_same_bytes():
-    images = sparse(random_images(4, n_images=200))
+    images = sparse(random_images(4, n_images=2 * threads.LIGHT_ROWS))
     used, results = threads.get_threads(), []
     try:
         for number in (1, 2, 5):

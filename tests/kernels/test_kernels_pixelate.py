@@ -123,7 +123,7 @@ def test_every_corner_of_the_bitmap(cell):
 
 
 def test_any_number_of_threads_gives_the_same_bytes():
-    jets = make_jets(np.random.default_rng(0).poisson(20, 300), seed=2)
+    jets = make_jets(np.random.default_rng(0).poisson(5, 2 * threads.LIGHT_ROWS), seed=2)
     used, results = threads.get_threads(), []
     try:
         for number in (1, 2, 5):

@@ -58,3 +58,20 @@ def test_nothing_is_compiled_again_in_the_next_process():
     result = subprocess.run([sys.executable, "-c", MISSES], capture_output=True, text=True, env=os.environ, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == []
+
+
+TEAM = """
+from hepimg.kernels.warm import compile_network_kernels
+compile_network_kernels()
+import torch
+torch.set_num_threads(2)
+from hepimg.sparse.pairing import current_team
+print(current_team()[0], hasattr(__import__("ctypes").CDLL(None), "GOMP_parallel"))
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled without the JIT")
+def test_a_team_is_found_though_kernels_were_compiled_before_torch_came():
+    result = subprocess.run([sys.executable, "-c", TEAM], capture_output=True, text=True, check=True)
+    threads, has_openmp = result.stdout.split()
+    assert threads == ("2" if has_openmp == "True" else "1")

@@ -237,3 +237,45 @@ def test_a_residual_is_added_within(make_tensor, channels, precision):
         results.append([y, *gradients, *second])
     for within, after in zip(*results, strict=True):
         assert_equal(within, after, precision)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(33, 48), (80, 16), (64, 112), (9, 80)])
+def test_many_channels_equal_dense(make_tensor, inputs, outputs):
+    """Tiles of one, two and three vectors, several rows of tiles, and channels that fill no whole vector."""
+    tensor = make_tensor(batch_size=9, shape=(9, 8), channels=inputs, dtype=torch.float32)
+    layer = SubmanifoldConv2d(inputs, outputs)
+    x = tensor.features.requires_grad_()
+    given = torch.randn(len(tensor), outputs)
+    wanted = x, *layer.parameters()
+    ours = layer(tensor).features
+    dense = read(conv2d(tensor, layer), tensor)
+    torch.testing.assert_close(ours, dense, atol=1e-4, rtol=1e-4)
+    for mine, theirs in zip(
+        torch.autograd.grad(ours, wanted, given), torch.autograd.grad(dense, wanted, given), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_mixed_types_are_refused(make_tensor):
+    with pytest.raises(
+        TypeError, match=r"features are torch\.float32, but the weights of the layer are torch\.float64"
+    ):
+        SubmanifoldConv2d(4, 4).double()(make_tensor(dtype=torch.float32))
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (1, 4), (-1, 3)])
+def test_a_residual_of_another_shape_is_refused(make_tensor, shape):
+    tensor = make_tensor()
+    onto = torch.zeros(len(tensor) if shape[0] < 0 else shape[0], shape[1], dtype=torch.float64)
+    with pytest.raises(ValueError, match="what the result is added to must be"):
+        SubmanifoldConv2d(4, 4).double()(tensor, onto=onto)
+
+
+def test_a_residual_keeps_its_precision_under_autocast(make_tensor):
+    tensor = make_tensor(dtype=torch.float32)
+    layer, onto = SubmanifoldConv2d(4, 4, bias=False), torch.full((len(tensor), 4), 1000.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = layer(tensor, onto=onto).features
+        after = layer(tensor).features + onto
+    assert within.dtype == torch.float32
+    assert torch.equal(within, after)

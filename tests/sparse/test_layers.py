@@ -101,3 +101,14 @@ def test_per_site_and_prune(make_tensor):
 def test_unknown_reduction():
     with pytest.raises(ValueError, match="no reduction 'median'; there are sum, mean, max"):
         GlobalPool("median")
+
+
+def test_a_maximum_does_not_hide_nan(make_tensor):
+    tensor = make_tensor(dtype=torch.float32)
+    features = tensor.features.detach().clone()
+    features[3, 1] = torch.nan
+    image = int(tensor.sites[3, 0])
+    largest = GlobalPool("max")(tensor.replace(features))
+    assert largest.isnan().nonzero().tolist() == [[image, 1]]
+    winners = _winners_by_scatter(features, tensor.support.images)
+    assert winners[image, 1] == 3

@@ -114,3 +114,29 @@ def test_gradients_of_a_residual_connection(make_tensor, dtype, used):
         results.append([plain, first, second])
     for within, after in zip(*results, strict=True):
         torch.testing.assert_close(within, after, atol=1e-3, rtol=1e-3)
+
+
+def test_features_that_are_not_contiguous(make_tensor):
+    tensor = make_tensor(dtype=torch.float32)
+    base = tensor.features.t().contiguous().requires_grad_()
+    layer = BatchNorm(4, relu=True)
+    results = []
+    for features in (base.t(), base.t().contiguous()):
+        (first,) = torch.autograd.grad((layer(tensor.replace(features)).features ** 3).sum(), base, create_graph=True)
+        (second,) = torch.autograd.grad((first**2).sum(), base)
+        results.append((first, second))
+    for strided, contiguous in zip(*results, strict=True):
+        torch.testing.assert_close(strided, contiguous)
+
+
+def test_dropout_without_relu_lets_zeros_learn(make_tensor):
+    tensor = make_tensor(40, (10, 10), dtype=torch.float32)
+    layer = BatchNorm(4, dropout=0.5)
+    nn.init.zeros_(layer.weight)
+    layer(tensor).features.sum().backward()
+    torch.testing.assert_close(layer.bias.grad / len(tensor), torch.ones(4), atol=0.2, rtol=0)
+
+
+def test_other_channels_are_refused(make_tensor):
+    with pytest.raises(ValueError, match="the norm is of 3 channels, the tensor has 4"):
+        BatchNorm(3).eval()(make_tensor(dtype=torch.float32))

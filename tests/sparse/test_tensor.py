@@ -64,3 +64,8 @@ def test_from_images():
     assert layer(tensor).features.flatten().tolist() == [3, 3, 3]  # the first two are neighbours across phi = pi
     with pytest.raises(ValueError, match="3 active cells"):
         SparseTensor.from_images(images, torch.zeros(2, 5))
+
+
+def test_grids_beyond_32_bits_are_refused():
+    with pytest.raises(ValueError, match="too large: cells are numbered by 32 bits"):
+        SparseTensor(torch.ones(1, 1), torch.tensor([[0, 69999, 69999]]), (70000, 70000), 1)

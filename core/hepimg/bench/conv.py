@@ -29,7 +29,8 @@ COLUMNS = {
     "dense/ours": "ratio_dense:.1f",
 }  # fmt: skip
 
-CAPTION = """Medians in ms per batch. rules: ours alone. fwd+bwd: forward and backward with rules made anew.
+CAPTION = """ms per batch: medians of the turns, the quickest of two to five calls in each.
+rules: ours alone. fwd+bwd: forward and backward with rules made anew.
 GEMM: the three matrix products of the step alone, and how near to them we are. spconv: the same step, its look-up of
 the CUDA stream patched in the backward pass, which raises without CUDA otherwise; /ours: how much longer it takes, for
 the step and for rules alone; its error: the largest deviation from ours (1e-6 is rounding, more is wrong).

@@ -45,7 +45,9 @@ COLUMNS = {
     "ratio": "ratio:.1f", "deviation": "deviation:.0e", "x threads": "scaling:.2f", "GEMM's": "gemm_scaling:.2f",
 }  # fmt: skip
 
-CAPTION = """Jets per second, medians; the peer's input is converted to its own form before the clock starts.
+CAPTION = """Jets per second: medians of the turns, the quickest of two to five calls in each; the
+peer's input is converted to its own form before the clock starts. EnergyFlow always centres the jet before it makes the
+image: "center, pixelate" is the same work.
 ratio: median over rounds of the peer's time over ours. deviation: the largest difference of results, in their units.
 x threads: how much faster than on one thread; GEMM's: the same for the product of two 1024 x 1024 matrices."""
 

@@ -16,8 +16,8 @@ Work = Callable[[], object]
 TURN = 0.1
 """Seconds after which a turn of a quick work ends."""
 
-CALLS = 5
-"""Calls in a turn at most: the quickest counts, so not the first, for which another work has emptied the caches."""
+LEAST_CALLS, CALLS = 2, 5
+"""Calls in a turn: the quickest counts, so not the first, for which another work has emptied the caches."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def take_turns(works: Mapping[str, Work], rounds: int, threads: Mapping[str, int
 
     Args:
         works: name -> what to call.
-        rounds: how often each has its turn of one to five calls; the quickest of these is the time of the round.
+        rounds: how often each has its turn of two to five calls; the quickest of these is the time of the round.
         threads: name -> threads to use in its turn; None: as they are set, in all of them.
     """
     keep_freed_memory()  # in training it is kept as well; for all works alike
@@ -75,7 +75,7 @@ def take_turns(works: Mapping[str, Work], rounds: int, threads: Mapping[str, int
 
 def _turn(work: Work) -> float:
     calls: list[float] = []
-    while len(calls) < CALLS and sum(calls) < TURN:
+    while len(calls) < LEAST_CALLS or (len(calls) < CALLS and sum(calls) < TURN):
         started = time.perf_counter()
         work()
         calls.append(time.perf_counter() - started)

@@ -36,6 +36,8 @@ def three_point(offsets: Array, pt: Array, y: Array, phi: Array, beta: float) ->
 
 
 def _correlators(offsets: Array, pt: Array, y: Array, phi: Array, beta: float, three: bool) -> Floats:
+    if not beta > 0:
+        raise ValueError(f"the power of the distance must be positive, not {beta}")
     offsets = frozen_offsets(offsets)
     sums = np.zeros((len(offsets) - 1, 3))
     fields = (frozen(field, np.float64) for field in (pt, y, phi))

@@ -47,6 +47,11 @@ def _find_largest(first: int, last: int, values: Array, starts: Array, order: Ar
         for place in range(starts[site], starts[site + 1]):
             item = order[place]
             for column in range(values.shape[1]):
-                best = winners[site, column]
-                if best < 0 or values[item, column] > values[best, column]:
+                best, value = winners[site, column], values[item, column]
+                # The first NaN wins, as in torch: a maximum must not hide it.
+                if (
+                    best < 0
+                    or value > values[best, column]
+                    or (value != value and values[best, column] == values[best, column])
+                ):
                     winners[site, column] = item

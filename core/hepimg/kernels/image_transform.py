@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hepimg.kernels.arrays import Array, common_float, frozen, frozen_offsets
 from hepimg.kernels.move import Affine, Shape, move
 from hepimg.kernels.place import Images
-from hepimg.kernels.threads import compiled, over_rows
+from hepimg.kernels.threads import LIGHT_ROWS, compiled, over_rows
 
 IDENTITY = 1, 0, 0, 1
 NORMS = "sum", "l2", "max"
@@ -67,7 +67,9 @@ def normalise(offsets: Array, values: Array, by: Literal["sum", "max", "l2"]) ->
     """
     values = frozen(values, common_float(values))
     normalised = np.empty(values.shape, dtype=np.float32)
-    over_rows(_normalise, len(offsets) - 1, frozen_offsets(offsets), values, NORMS.index(by), normalised)
+    over_rows(
+        _normalise, len(offsets) - 1, frozen_offsets(offsets), values, NORMS.index(by), normalised, least=LIGHT_ROWS
+    )
     return normalised
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from hepimg.kernels.arrays import Array, Floats, common_float, frozen, frozen_offsets
-from hepimg.kernels.threads import compiled, over_rows
+from hepimg.kernels.threads import LIGHT_ROWS, compiled, over_rows
 
 TWO_PI = 2 * math.pi
 
@@ -24,7 +24,7 @@ def four_momentum(offsets: Array, pt: Array, y: Array, phi: Array, mass: Array |
     masses = np.zeros(len(pt)) if mass is None else mass
     sums = np.zeros((len(offsets) - 1, 4))
     fields = (frozen(field, np.float64) for field in (pt, y, phi, masses))
-    over_rows(_four_momentum, len(sums), offsets, *fields, sums)
+    over_rows(_four_momentum, len(sums), offsets, *fields, sums, least=LIGHT_ROWS)
     return sums
 
 
@@ -75,7 +75,7 @@ def girth(offsets: Array, pt: Array, y: Array, phi: Array, axis_y: Array, axis_p
     offsets = frozen_offsets(offsets)
     sums = np.zeros(len(offsets) - 1)
     fields = (frozen(field, np.float64) for field in (pt, y, phi, axis_y, axis_phi))
-    over_rows(_girth, len(sums), offsets, *fields, sums)
+    over_rows(_girth, len(sums), offsets, *fields, sums, least=LIGHT_ROWS)
     return ratio(sums, total(offsets, pt))
 
 
@@ -89,7 +89,7 @@ def total(offsets: Array, values: Array) -> Floats:
     """Sum of ``values`` (n_particles,) over each jet in double precision, shape (n_jets,)."""
     offsets = frozen_offsets(offsets)
     sums = np.zeros(len(offsets) - 1)
-    over_rows(_total, len(sums), offsets, frozen(values, common_float(values)), sums)
+    over_rows(_total, len(sums), offsets, frozen(values, common_float(values)), sums, least=LIGHT_ROWS)
     return sums
 
 
@@ -99,7 +99,7 @@ def nth_hardest(offsets: Array, pt: Array, n: int) -> Floats:
         raise ValueError(f"particles are counted from 1, not {n}")
     offsets = frozen_offsets(offsets)
     found = np.zeros(len(offsets) - 1)
-    over_rows(_nth_hardest, len(found), offsets, frozen(pt, np.float64), n, found)
+    over_rows(_nth_hardest, len(found), offsets, frozen(pt, np.float64), n, found, least=LIGHT_ROWS)
     return found
 
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from hepimg.kernels.arrays import Array, common_float, frozen, frozen_offsets, longest_row
 from hepimg.kernels.place import Images, add_up, collect, mark, pack
-from hepimg.kernels.threads import compiled, over_rows
+from hepimg.kernels.threads import LIGHT_ROWS, compiled, over_rows
 
 Shape = tuple[int, int]
 
@@ -75,6 +75,7 @@ def move(
         counts,
         new_cells,
         contents,
+        least=LIGHT_ROWS,
     )
     return pack(begins, counts, new_cells, contents)
 

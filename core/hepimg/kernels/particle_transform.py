@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hepimg.kernels.arrays import Array, Floats, common_float, frozen, frozen_offsets
-from hepimg.kernels.threads import compiled, over_rows
+from hepimg.kernels.threads import LIGHT_ROWS, compiled, over_rows
 
 TWO_PI = 2 * math.pi
 
@@ -78,7 +78,7 @@ def _carried(offsets: Array, y: Array, phi: Array, *steering: ArrayLike) -> tupl
         affine[:, column] = number
     moved_y, moved_phi = np.empty(len(y), dtype), np.empty(len(phi), dtype)
     fields = frozen(y, dtype), frozen(phi, dtype), frozen(affine, np.float64)
-    over_rows(_carry, len(affine), offsets, *fields, moved_y, moved_phi)
+    over_rows(_carry, len(affine), offsets, *fields, moved_y, moved_phi, least=LIGHT_ROWS)
     return moved_y.astype(y.dtype, copy=False), moved_phi.astype(phi.dtype, copy=False)
 
 
@@ -90,7 +90,7 @@ def _points(
     n_jets = len(offsets) - 1
     points = np.zeros((5, n_jets))
     fields = (frozen(field, np.float64) for field in (pt, y, phi))
-    over_rows(_find_points, n_jets, offsets, *fields, with_angle, points)
+    over_rows(_find_points, n_jets, offsets, *fields, with_angle, points, least=LIGHT_ROWS)
     return points[0], points[1], points[2], points[3], points[4]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from hepimg.kernels.arrays import Array, common_float, frozen, frozen_offsets, longest_row
 from hepimg.kernels.axis import Axis, axis_arguments, cell_of, is_clear
 from hepimg.kernels.place import Images, add_up, collect, pack
-from hepimg.kernels.threads import compiled, over_rows
+from hepimg.kernels.threads import LIGHT_ROWS, compiled, over_rows
 
 
 def pixelate(
@@ -58,6 +58,7 @@ def pixelate(
         counts,
         cells,
         contents,
+        least=LIGHT_ROWS,
     )
     starts, cells, values = pack(begins, counts, cells, contents)
     if averaged.any():

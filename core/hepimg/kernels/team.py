@@ -3,11 +3,11 @@
 torch's operators run on a team of OpenMP threads, which wait for the next operator by spinning.  A thread pool of our
 own would fight with them for the cores, and waking a sleeping thread costs as much as a small kernel.  So kernels that
 run between torch's operators join that team, by the same entry that compilers call for ``#pragma omp parallel``
-(``GOMP_parallel``, of GNU's OpenMP, which LLVM's and Intel's offer as well).
+(``GOMP_parallel``, of GNU's OpenMP, which LLVM's and Intel's offer as well on Linux).  Where it is not found, as on
+Windows, kernels run on one thread.
 """
 
 import ctypes
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,8 @@ LONG = ir.IntType(64)
 INT = ir.IntType(32)
 
 
-@cache
 def _entries() -> tuple[int, ...]:
-    """Addresses of OpenMP's functions in this process; none where there is no OpenMP."""
+    """Addresses of OpenMP's functions in this process; none where there is no OpenMP, or not yet (before torch)."""
     try:
         process = ctypes.CDLL(None)
         functions = process.GOMP_parallel, process.omp_get_thread_num, process.omp_get_num_threads
@@ -35,14 +34,15 @@ def _entries() -> tuple[int, ...]:
 
 def team_of(threads: int) -> NDArray[np.int64]:
     """What :func:`share` needs to know, (4,): the number of threads, 1 where there is no OpenMP, and its entries."""
-    return np.array([threads, *_entries()] if _entries() else [1, 0, 0, 0])
+    entries = _entries()
+    return np.array([threads, *entries] if entries else [1, 0, 0, 0])
 
 
 @intrinsic
 def share(typing: Any, team: Any, kernel: Any, n_rows: Any, arguments: Any) -> Any:
     """Call ``kernel(first, last, *arguments)`` on each thread of the team, for ranges that cover ``0:n_rows`` once.
 
-    For compiled code.  ``kernel`` must be a compiled function that returns nothing and raises nothing.
+    For compiled code.  ``kernel`` must be a compiled function that returns nothing; what it raises is lost.
     """
     inner = kernel.get_call_type(typing, (types.int64, types.int64, *arguments.types), {})
 

@@ -16,8 +16,9 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-MIN_ROWS_PER_THREAD = 32
-"""Fewer rows than this for each thread are not shared out."""
+HEAVY_ROWS, LIGHT_ROWS = 32, 2048
+"""Fewer rows than this for each thread are not shared out: waking a thread takes as long as some rows of clustering, or
+a thousand rows of a kernel that needs less than a microsecond for each."""
 
 _threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -47,12 +48,18 @@ def get_threads() -> int:
     return _threads
 
 
-def over_rows(kernel: Callable[..., None], n_rows: int, *arguments: Any) -> None:
+def over_rows(kernel: Callable[..., None], n_rows: int, *arguments: Any, least: int = HEAVY_ROWS) -> None:
     """Call ``kernel(first, last, *arguments)`` for ranges that cover ``0:n_rows`` once.
 
     The kernel writes its results into the arrays among ``arguments``, each row into its own place.
+
+    Args:
+        kernel: a compiled function.
+        n_rows: the number of rows.
+        arguments: of the kernel.
+        least: rows for each thread, at least.
     """
-    shares = max(1, min(_threads, n_rows // MIN_ROWS_PER_THREAD))
+    shares = max(1, min(_threads, n_rows // least))
     if shares == 1:
         kernel(0, n_rows, *arguments)
         return

@@ -75,6 +75,8 @@ class _Convolution(nn.Module):
             raise ValueError(
                 f"{type(self).__name__} needs {self.in_channels} channels, the tensor has {tensor.channels}"
             )
+        if onto is not None and onto.shape != (expected := (rules.outputs.n_sites, self.out_channels)):
+            raise ValueError(f"what the result is added to must be {expected}, not {tuple(onto.shape)}")
         features = convolve(tensor.features, self._kernel(), rules, onto)
         return features if self.bias is None else features + self.bias.to(features.dtype)
 

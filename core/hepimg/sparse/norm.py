@@ -21,7 +21,8 @@ class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation over all sites of a batch; then, if asked for, ReLU and dropout.
 
     Equals ``torch.nn.BatchNorm1d``, ``ReLU`` and ``Dropout`` one after the other, up to rounding and to which numbers
-    dropout takes, in a third of the time (float32 on the CPU; elsewhere it is just these three).
+    dropout takes, in a third of the time.  (So for float32 on the CPU; elsewhere, and for dropout without ReLU, it is just
+    these three.)
 
     A batch with fewer than two sites has no variance: it is normalised with the running statistics, and leaves them
     (with mean 0 and variance 1 where no statistics are kept).
@@ -48,12 +49,18 @@ class BatchNorm(nn.BatchNorm1d):
 
         The gradients of both are added in the sweep of the norm's own gradient.
         """
-        x = tensor.features
+        x = tensor.features.contiguous()
+        if x.shape[1] != self.num_features:
+            raise ValueError(f"the norm is of {self.num_features} channels, the tensor has {x.shape[1]}")
         drop = self.dropout if self.training else 0.0
         of_batch = len(tensor) > 1 and (self.training or self.running_mean is None)
-        if x.dtype != torch.float32 or x.device.type != "cpu" or self.weight is None or not len(tensor):
+        is_compiled = (
+            x.dtype == torch.float32 and x.device.type == "cpu" and self.weight is not None and len(tensor) > 0
+        )
+        # The compiled gradient takes a zero for closed, which is right after ReLU only.
+        if not is_compiled or (drop and not self.relu):
             return tensor.replace(self._by_torch(x, of_batch, drop)), tensor
-        moments = self._moments(_array(x.contiguous()), of_batch)
+        moments = self._moments(_array(x), of_batch)
         y, same = _Normalise.apply(  # type: ignore[no-untyped-call]
             x, self.weight, self.bias, moments, self.eps, of_batch, self.relu, drop
         )
@@ -111,7 +118,7 @@ class _Normalise(Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, moments: Moments, eps: float, of_batch: bool, relu: bool,
         drop: float,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        x, y = x.contiguous(), torch.empty_like(x, memory_format=torch.contiguous_format)
+        y = torch.empty_like(x)
         seed = int(torch.randint(2**62, ())) if drop else 0
         norm.normalise(
             current_team(), _array(x), _array(weight), _array(bias), moments, eps, relu, drop, seed, _array(y)

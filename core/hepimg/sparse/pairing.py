@@ -59,11 +59,6 @@ class AxisReach:
     n_outputs: int
     repeats: int
 
-    @property
-    def most(self) -> int:
-        """The largest number of outputs that one coordinate feeds."""
-        return int(self.outputs.shape[1])
-
     @cached_property
     def unsigned(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Taps and outputs for compiled code, which need not ask of them whether they are negative."""

@@ -76,6 +76,6 @@ def _winners_by_scatter(values: Tensor, grouping: Grouping) -> Tensor:
     index = grouping.index.long()[:, None].expand_as(values)
     best = values.new_full(shape, -torch.inf).scatter_reduce(0, index, values, "amax")
     items = torch.arange(len(values), device=values.device)[:, None].expand_as(values)
-    items = torch.where(values == best[grouping.index.long()], items, len(values))
+    items = torch.where((values == best[grouping.index.long()]) | values.isnan(), items, len(values))
     winners = torch.full(shape, len(values), device=values.device).scatter_reduce(0, index, items, "amin")
     return torch.where(winners == len(values), -1, winners)

@@ -153,6 +153,8 @@ def _check(features: Tensor, sites: Tensor, shape: tuple[int, int], batch_size: 
         raise ValueError(f"sites are on {sites.device}, features on {features.device}; both must be on one device")
     if min(shape) < 1 or batch_size < 0:
         raise ValueError(f"shape must be positive and batch_size at least 0, not {shape} and {batch_size}")
+    if shape[0] * shape[1] > torch.iinfo(torch.int32).max:
+        raise ValueError(f"images of {shape} cells are too large: cells are numbered by 32 bits")
     limit = torch.tensor([batch_size, *shape], device=sites.device)
     outside = ((sites < 0) | (sites >= limit)).any(1).nonzero()
     if len(outside):

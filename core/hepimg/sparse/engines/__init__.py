@@ -60,8 +60,10 @@ def convolve(features: Tensor, kernel: Tensor, rules: Rules, onto: Tensor | None
     Under ``torch.autocast`` both factors are rounded to its type first, as for torch's own convolutions.
     """
     engine = _engine(_chosen.get(), features.device.type)
-    onto = None if onto is None else _autocast(onto)
-    return engine.convolve(_autocast(features), _autocast(kernel), rules, onto)
+    features, kernel = _autocast(features), _autocast(kernel)
+    if onto is not None and onto.dtype != features.dtype:
+        return engine.convolve(features, kernel, rules) + onto
+    return engine.convolve(features, kernel, rules, onto)
 
 
 @cache

@@ -33,6 +33,8 @@ class Products(Protocol):
 
 def convolve(features: Tensor, kernel: Tensor, rules: Rules, onto: Tensor | None = None) -> Tensor:
     """See :class:`hepimg.sparse.engines.Engine`."""
+    if kernel.dtype != features.dtype:
+        raise TypeError(f"features are {features.dtype}, but the weights of the layer are {kernel.dtype}")
     if features.dtype in (torch.bfloat16, torch.float16) and features.device.type == "cpu":
         # Summed in float32 and rounded once, as in torch's dense convolution.
         onto = None if onto is None else onto.float()
