@@ -26,8 +26,7 @@ def keep_freed_memory() -> None:
     """Keep freed memory for what is allocated next, instead of giving it back to the system.
 
     A training step allocates and frees the same megabytes again and again.  By default glibc gives them back in
-    between, and the system clears every page anew: up to a fifth of the time of a sparse layer.  Without effect where
-    the C library is another one.
+    between, and the system clears every page anew.  Without effect where the C library is another one.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -21,8 +21,8 @@ class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation over all sites of a batch; then, if asked for, ReLU and dropout.
 
     Equals ``torch.nn.BatchNorm1d``, ``ReLU`` and ``Dropout`` one after the other, up to rounding and to which numbers
-    dropout takes, in a third of the time.  (For float32 on the CPU; elsewhere, and for dropout without ReLU, it is just
-    these three.)
+    dropout takes, in fewer sweeps over memory.  (For float32 on the CPU; elsewhere, and for dropout without ReLU, it is
+    just these three.)
 
     A batch with fewer than two sites has no variance: it is normalised with the running statistics, and leaves them
     (with mean 0 and variance 1 where no statistics are kept).
