@@ -37,7 +37,8 @@ class use_engine:  # noqa: N801 - used like torch.set_grad_enabled, as a call or
     Args:
         name: ``native`` (any device, any number of threads, twice differentiable); ``spconv`` (CUDA; on the CPU forward
             only and with one thread); ``dense`` (torch's convolution on full images, for tests and benchmarks);
-            ``auto`` (default: spconv on CUDA where its CUDA build is installed, otherwise native).
+            ``auto`` (default: spconv on CUDA where its CUDA build is installed and the type is not bfloat16, otherwise
+            native).  A gradient penalty needs native or dense: spconv is not twice differentiable.
     """
 
     def __init__(self, name: EngineName) -> None:
@@ -59,8 +60,11 @@ def convolve(features: Tensor, kernel: Tensor, rules: Rules, onto: Tensor | None
 
     Under ``torch.autocast`` both factors are rounded to its type first, as for torch's own convolutions.
     """
-    engine = _engine(_chosen.get(), features.device.type)
     features, kernel = _autocast(features), _autocast(kernel)
+    name = _chosen.get()
+    if name == "auto" and features.dtype == torch.bfloat16:
+        name = "native"  # spconv does not know this type
+    engine = _engine(name, features.device.type)
     if onto is not None and onto.dtype != features.dtype:
         return engine.convolve(features, kernel, rules) + onto
     return engine.convolve(features, kernel, rules, onto)
