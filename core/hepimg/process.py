@@ -7,6 +7,9 @@ import ctypes
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's ``mallopt`` for how much free memory goes back to the system, and what is mapped by itself."""
 
+LARGEST_KEPT, MOST_KEPT = 1 << 25, (1 << 31) - 1
+"""Bytes: of one array (older versions of glibc refuse more, and then keep nothing), and of all together."""
+
 
 def use_threads(number: int) -> None:
     """Let torch and the compiled kernels use so many threads."""
@@ -16,10 +19,6 @@ def use_threads(number: int) -> None:
 
     torch.set_num_threads(number)
     set_threads(number)
-
-
-LARGEST_KEPT, MOST_KEPT = 1 << 25, (1 << 31) - 1
-"""Bytes: of one array, the most that glibc allows, and of all together."""
 
 
 def keep_freed_memory() -> None:

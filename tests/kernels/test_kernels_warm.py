@@ -65,7 +65,7 @@ from hepimg.kernels.warm import compile_network_kernels
 compile_network_kernels()
 import torch
 torch.set_num_threads(2)
-from hepimg.sparse.pairing import current_team
+from hepimg.sparse.compiled import current_team
 print(current_team()[0], hasattr(__import__("ctypes").CDLL(None), "GOMP_parallel"))
 """
 

@@ -10,7 +10,7 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from hepimg.kernels import norm
-from hepimg.sparse.pairing import current_team
+from hepimg.sparse.compiled import as_array, current_team
 from hepimg.sparse.tensor import SparseTensor
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -60,7 +60,7 @@ class BatchNorm(nn.BatchNorm1d):
         # The compiled gradient takes a zero for closed, which is right after ReLU only.
         if not is_compiled or (drop and not self.relu):
             return tensor.replace(self._by_torch(x, of_batch, drop)), tensor
-        moments = self._moments(_array(x), of_batch)
+        moments = self._moments(as_array(x), of_batch)
         y, same = _Normalise.apply(  # type: ignore[no-untyped-call]
             x, self.weight, self.bias, moments, self.eps, of_batch, self.relu, drop
         )
@@ -77,13 +77,15 @@ class BatchNorm(nn.BatchNorm1d):
         """Mean and variance to normalise with; those of the batch change the running ones."""
         if not of_batch:
             running_mean, running_var = self._running()
-            return _array(running_mean.double()), _array(running_var.double())
+            return as_array(running_mean.double()), as_array(running_var.double())
         mean, squares = norm.column_moments(current_team(), x)
         if self.training and self.running_mean is not None and self.running_var is not None:
             self._count_batch()
             momentum = self._momentum()
             for running, new in ((self.running_mean, mean), (self.running_var, squares / (len(x) - 1))):
-                average = _array(running)  # the same memory: torch's operators would take longer than these few numbers
+                average = as_array(
+                    running
+                )  # the same memory: torch's operators would take longer than these few numbers
                 average += momentum * (new - average)
         return mean, squares / len(x)
 
@@ -121,7 +123,7 @@ class _Normalise(Function):
         y = torch.empty_like(x)
         seed = int(torch.randint(2**62, ())) if drop else 0
         norm.normalise(
-            current_team(), _array(x), _array(weight), _array(bias), moments, eps, relu, drop, seed, _array(y)
+            current_team(), as_array(x), as_array(weight), as_array(bias), moments, eps, relu, drop, seed, as_array(y)
         )
         ctx.save_for_backward(x, weight, y)
         ctx.moments, ctx.eps, ctx.of_batch, ctx.gated, ctx.drop = moments, eps, of_batch, relu or drop > 0, drop
@@ -141,8 +143,8 @@ class _Normalise(Function):
         g, grad_x, grad_affine = g.contiguous(), torch.empty_like(x), x.new_empty(2, x.shape[1])
         beside = x[:0] if onto is None else onto.contiguous()
         norm.normalise_gradient(
-            current_team(), _array(g), _array(x), _array(y), _array(weight), ctx.moments, ctx.eps, ctx.of_batch,
-            ctx.gated, ctx.drop, _array(beside), _array(grad_x), _array(grad_affine),
+            current_team(), as_array(g), as_array(x), as_array(y), as_array(weight), ctx.moments, ctx.eps, ctx.of_batch,
+            ctx.gated, ctx.drop, as_array(beside), as_array(grad_x), as_array(grad_affine),
         )  # fmt: skip
         return grad_x, *grad_affine, *[None] * 5
 
@@ -163,8 +165,3 @@ def _plain_gradient(
     normalised = centred * inverse
     grad_x = weight * inverse * (h - h.mean(0) - normalised * (h * normalised).mean(0))
     return grad_x, (h * normalised).sum(0), h.sum(0)
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.detach().numpy()
-    return array

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hepimg.kernels.pairs import find_pairs, find_reached
-from hepimg.kernels.team import team_of
+from hepimg.sparse.compiled import current_team
 
 if TYPE_CHECKING:
     from hepimg.sparse.support import Support
@@ -63,16 +63,6 @@ class AxisReach:
     def unsigned(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Taps and outputs for compiled code, which need not ask of them whether they are negative."""
         return self.taps.astype(np.uint64), self.outputs.astype(np.uint64)
-
-
-def current_team() -> Int64:
-    """The threads that torch uses now."""
-    return _team(torch.get_num_threads())
-
-
-@lru_cache
-def _team(threads: int) -> Int64:
-    return team_of(threads)
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from hepimg.kernels.groups import find_largest
-from hepimg.sparse.pairing import current_team
+from hepimg.sparse.compiled import current_team
 from hepimg.sparse.support import Grouping
 
 

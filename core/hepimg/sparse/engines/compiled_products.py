@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 from hepimg.kernels import convolution
 from hepimg.kernels.tile import LANES
-from hepimg.sparse.pairing import current_team
+from hepimg.sparse.compiled import as_array, current_team
 from hepimg.sparse.rules import Rules
 
 
@@ -34,13 +34,13 @@ def gradients(
         parts = torch.empty(convolution.GROUPS, len(pairs.edges), left.shape[1], right.shape[1])
         convolution.add_outer(
             current_team(),
-            _array(left),
-            _array(right),
+            as_array(left),
+            as_array(right),
             pairs.inputs,
             pairs.outputs,
             pairs.edges,
             rules.first_tap,
-            _array(parts),
+            as_array(parts),
         )
         sums = parts.sum(0)
         grad_w = (
@@ -67,15 +67,15 @@ def _sum_pairs(
     y = torch.empty(sites + len(owned) - 1, w.shape[2])
     convolution.convolve(
         current_team(),
-        _array(_whole_lanes(x, 1)),
-        _array(w),
+        as_array(_whole_lanes(x, 1)),
+        as_array(w),
         inputs,
         outputs,
         edges,
         owned,
         first_tap,
-        _array(x[:0] if onto is None else _whole_lanes(onto, 1).contiguous()),
-        _array(y),
+        as_array(x[:0] if onto is None else _whole_lanes(onto, 1).contiguous()),
+        as_array(y),
     )
     return y[:sites] if y.shape[1] == width else y[:sites, :width].contiguous()
 
@@ -84,8 +84,3 @@ def _whole_lanes(tensor: Tensor, axis: int) -> Tensor:
     """Zeros at the end of an axis, up to a whole number of vectors."""
     missing = -tensor.shape[axis] % LANES
     return pad(tensor, [0, 0] * (tensor.ndim - 1 - axis) + [0, missing]) if missing else tensor
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.detach().numpy()
-    return array
