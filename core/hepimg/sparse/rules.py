@@ -170,6 +170,12 @@ class Rules:
             written.offsets.numpy()[self.images],
         )
 
+    def only(self, kept: Tensor) -> "Rules":
+        """The pairs where ``kept``, (n_pairs,) bool, is true."""
+        before = np.concatenate([[0], np.cumsum(kept.cpu().numpy())])
+        inputs, outputs = (Grouping(side.index[kept], side.n_sites) for side in (self.inputs, self.outputs))
+        return replace(self, inputs=inputs, outputs=outputs, edges=before[self.edges], identity=None)
+
     def transposed(self) -> "Rules":
         """The same pairs in the other direction."""
         return replace(self, inputs=self.outputs, outputs=self.inputs, swapped=not self.swapped)

@@ -1,0 +1,67 @@
+"""Bodies: from what is known of the sites of a level to features of each."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from hepimg.sparse.backbones import ResidualBlock
+from hepimg.sparse.conv import InverseConv2d, SubmanifoldConv2d
+from hepimg.sparse.norm import BatchNorm
+from hepimg.sparse.reduce import spread, sum_over
+from hepimg.sparse.tensor import SparseTensor
+
+State = Any
+"""What a body leaves for that of the next stage."""
+
+SITES = 20.0
+"""Active cells of a jet, roughly: brings a sum over them to the size of one."""
+
+
+class Body(Protocol):
+    """What a stage needs."""
+
+    def __call__(self, known: SparseTensor, coarser: State | None) -> tuple[Tensor, State]:
+        """(n_sites, channels) features of the sites of ``known``, and what the next stage is to have."""
+
+
+class SparseBody(nn.Module):
+    """Residual submanifold blocks on the active cells, and a context of the whole image.
+
+    The first stage looks around with a convolution, those after it expand the features of the stage before: each child
+    has a matrix of its own.
+
+    Args:
+        inputs: what is known of each site.
+        channels: features per site.
+        blocks: residual blocks.
+        kernel: size of their convolutions, odd.
+        first: whether this is the coarsest stage.
+    """
+
+    def __init__(self, inputs: int, channels: int, blocks: int, kernel: int, *, first: bool) -> None:
+        super().__init__()
+        self.look: nn.Module = SubmanifoldConv2d(inputs, channels, 5) if first else nn.Linear(inputs, channels)
+        self.expand = None if first else InverseConv2d(channels, channels, 2, stride=2, bias=False)
+        self.blocks = nn.ModuleList([ResidualBlock(channels, kernel) for _ in range(blocks)])
+        self.say, self.hear = nn.Linear(channels, channels), nn.Linear(channels, channels)
+        self.norm = BatchNorm(channels, relu=True)
+
+    def forward(self, known: SparseTensor, coarser: SparseTensor | None) -> tuple[Tensor, SparseTensor]:
+        """See :class:`Body`."""
+        if self.expand is None or coarser is None:
+            tensor = self.look(known)
+        else:
+            tensor = known.replace(self.expand(coarser, known).features + self.look(known.features))
+        for number, block in enumerate(self.blocks):
+            tensor = block(tensor)
+            if number == 0:
+                tensor = self._in_context(tensor)
+        tensor = self.norm(tensor)
+        return tensor.features, tensor
+
+    def _in_context(self, tensor: SparseTensor) -> SparseTensor:
+        """Add to each site what all sites of its image say together."""
+        images = tensor.support.images
+        total = sum_over(torch.relu(self.say(tensor.features)), images) / SITES
+        return tensor.replace(tensor.features + spread(self.hear(total), images))

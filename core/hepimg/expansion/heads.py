@@ -1,0 +1,156 @@
+"""Heads: what a site's features say of its children, as probabilities to learn from and to draw from."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hepimg.expansion.shares import IS_SPLIT, MASKS, PATTERNS, SIDES, SPLITS, divide, encode, split_energies
+
+EMBEDDING = 16
+"""Numbers that stand for a pattern."""
+
+LOG_SCALE = 3.0
+"""Brings the logarithm of an energy in GeV to the size of one."""
+
+NARROWEST, WIDEST = -6.0, 3.0
+"""Range of the logarithm of a logistic's width."""
+
+SLACK = 1e-5
+"""Relative rounding that is forgiven where a cell has just the energy that its children need."""
+
+
+class PatternHead(nn.Module):
+    """Which children are active: one of fifteen patterns.
+
+    Args:
+        channels: features per site.
+        threshold: least energy of an active child; patterns that would need more than there is are left out.
+    """
+
+    def __init__(self, channels: int, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self.layers = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, PATTERNS))
+
+    def forward(self, features: Tensor, energy: Tensor) -> Tensor:
+        """(n, channels) features and (n,) energies -> (n, 15) logarithms of probabilities."""
+        needed = MASKS.to(features.device).sum(1) * (self.threshold * (1 - SLACK))
+        impossible = (energy[:, None] < needed) & (needed > needed.min())
+        return torch.log_softmax(self.layers(features).masked_fill(impossible, -torch.inf), 1)
+
+
+class LogisticMixture(nn.Module):
+    """The density of one number given features: a mixture of logistic distributions.
+
+    Args:
+        inputs: features.
+        components: logistics.
+        hidden: width of its two hidden layers.
+    """
+
+    def __init__(self, inputs: int, components: int = 8, hidden: int = 64) -> None:
+        super().__init__()
+        self.components = components
+        last = nn.Linear(hidden, 3 * components)
+        self.layers = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), last)
+        with torch.no_grad():  # side by side at first, so that they do not all learn the same
+            last.weight.mul_(0.3)
+            last.bias.copy_(
+                torch.cat(
+                    [torch.zeros(components), torch.linspace(-1.5, 1.5, components), torch.full((components,), -1.0)]
+                )
+            )
+
+    def _parameters_of(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, components) logarithms of weights, means, logarithms of widths."""
+        weight, mean, width = self.layers(features).chunk(3, dim=1)
+        return torch.log_softmax(weight, 1), mean, width.clamp(NARROWEST, WIDEST)
+
+    def nll(self, features: Tensor, u: Tensor) -> Tensor:
+        """(n,) negative logarithm of the density of ``u``, (n,), given (n, inputs) features."""
+        weight, mean, width = self._parameters_of(features)
+        distance = ((u[:, None] - mean) * torch.exp(-width)).abs()
+        return -torch.logsumexp(weight - distance - 2 * functional.softplus(-distance) - width, 1)
+
+    def sample(self, features: Tensor, numbers: Tensor) -> Tensor:
+        """(n,) float64 draws, from (n, 2) float64 uniform random numbers."""
+        weight, mean, width = self._parameters_of(features)
+        chosen = choose(weight, numbers[:, 0])[:, None]
+        centre, size = mean.gather(1, chosen).squeeze(1), width.gather(1, chosen).squeeze(1).exp()
+        return centre.double() + size.double() * torch.logit(numbers[:, 1], eps=1e-9)
+
+
+class ShareHead(nn.Module):
+    """How the energy is divided among the active children, split after split, each knowing those before it."""
+
+    def __init__(self, channels: int, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self.embedding = nn.Embedding(PATTERNS, EMBEDDING)
+        # The two rows of children share a network, which is told which row it is: the second knows the first's split.
+        self.rows = LogisticMixture(channels + EMBEDDING + 1)
+        self.within = LogisticMixture(channels + EMBEDDING + 4)
+
+    def nll(self, features: Tensor, pattern: Tensor, children: Tensor) -> Tensor:
+        """(n,) negative logarithms of the densities of all splits of a site, added up.
+
+        Args:
+            features: (n, channels).
+            pattern: (n,).
+            children: (n, 4) float64 energies.
+        """
+        u = encode(children, pattern, self.threshold).to(features.dtype)
+        energy = (split_energies(children).clamp(min=1e-25).log() / LOG_SCALE).to(features.dtype)
+        known = torch.cat([features, self.embedding(pattern)], 1)
+        total = features.new_zeros(len(features))
+        where = [IS_SPLIT.to(u.device)[pattern, split].nonzero().squeeze(1) for split in range(SPLITS)]
+        rows = where[0]
+        total = total.index_add(0, rows, self.rows.nll(torch.cat([known[rows], energy[rows, :1]], 1), u[rows, 0]))
+        both = torch.cat(where[1:])
+        lower = torch.cat([torch.zeros_like(where[1]), torch.ones_like(where[2])])
+        told = self._told(energy[both, 1 + lower], u[both, 0], lower, u[both, 1])
+        return total.index_add(0, both, self.within.nll(torch.cat([known[both], told], 1), u[both, 1 + lower]))
+
+    def sample(self, features: Tensor, pattern: Tensor, energy: Tensor, numbers: Tensor) -> Tensor:
+        """(n, 4) float64 energies of the children, which add up to ``energy``.
+
+        Args:
+            features: (n, channels).
+            pattern: (n,).
+            energy: (n,) float64.
+            numbers: (n, 3, 2) float64 uniform random numbers.
+        """
+        known = torch.cat([features, self.embedding(pattern)], 1)
+        u = energy.new_zeros(len(energy), SPLITS)
+        parts = energy[:, None]
+        children = []
+        for split in range(SPLITS):
+            whole = energy if split == 0 else parts[:, split - 1]
+            sites = IS_SPLIT.to(u.device)[pattern, split].nonzero().squeeze(1)
+            logarithm = (whole[sites].clamp(min=1e-25).log() / LOG_SCALE).to(features.dtype)
+            if split == 0:
+                network, told = self.rows, logarithm[:, None]
+            else:
+                lower = torch.full_like(sites, split - 1)
+                network, told = self.within, self._told(logarithm, u[sites, 0], lower, u[sites, 1])
+            u[sites, split] = network.sample(torch.cat([known[sites], told], 1), numbers[sites, split])
+            sides = SIDES.first.to(u.device)[pattern, split], SIDES.second.to(u.device)[pattern, split]
+            divided = torch.stack(divide(whole, u[:, split], *sides, self.threshold), 1)
+            if split == 0:
+                parts = divided
+            else:
+                children.append(divided)
+        return torch.cat(children, 1)
+
+    @staticmethod
+    def _told(energy: Tensor, rows: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+        """(n, 4) what the network of a row is told beside features and pattern; the upper row knows no other."""
+        lower = lower.to(energy.dtype)
+        return torch.stack([energy, rows.to(energy.dtype), lower, upper.to(energy.dtype) * lower], 1)
+
+
+def choose(logarithms: Tensor, numbers: Tensor) -> Tensor:
+    """(n,) which of k cases, drawn by (n,) uniform random numbers from (n, k) logarithms of probabilities."""
+    edges = logarithms.double().exp().cumsum(1)
+    edges = edges / edges[:, -1:]
+    return (numbers[:, None] >= edges).sum(1).clamp(max=logarithms.shape[1] - 1)

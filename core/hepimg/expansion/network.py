@@ -1,0 +1,167 @@
+"""Expansion: the network of all stages, as a likelihood to train with and as a generator."""
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hepimg.expansion.bodies import SparseBody, State
+from hepimg.expansion.pyramid import Level, Pyramid, born, bottom
+from hepimg.expansion.stage import Stage
+from hepimg.grid import Grid
+from hepimg.images import SparseImages
+from hepimg.random import entries_of, uniform
+from hepimg.sparse.rules import RuleCache
+from hepimg.sparse.support import Support
+from hepimg.sparse.tensor import SparseTensor
+
+KNOWN = 8
+"""Numbers that are known of a site before any network."""
+
+COLOURS = 4
+"""Sites are coloured by the parities of row and column; each image has its own order of the colours."""
+
+NUMBERS = 7
+"""Random numbers of a site: one for the pattern, two for each split."""
+
+
+class Expansion(nn.Module):
+    """The likelihood of fine images given coarse ones, in stages of a factor two, and draws from it.
+
+    p(fine | coarse) = product over stages and sites of p(pattern of children) p(shares of energy | pattern), each given
+    the coarser levels and the sites decided before.  Trained with true parents; pooling what is drawn gives back the
+    coarse image.
+
+    Args:
+        stages: doublings of the resolution.
+        channels: features per site.
+        blocks: residual blocks of each stage.
+        kernel: size of the convolutions, odd.
+        threshold: least energy of an active cell, GeV; 0: none.
+        order: ``colours``: sites are decided in four groups, which know those before them; ``none``: independently.
+        emphasis: how much more the likelihood of hard cells counts, see :meth:`weights`.
+    """
+
+    def __init__(
+        self,
+        stages: int,
+        channels: int = 48,
+        blocks: Sequence[int] = (3, 2, 2),
+        kernel: int = 5,
+        threshold: float = 0.0,
+        order: Literal["colours", "none"] = "colours",
+        emphasis: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.emphasis = emphasis
+        self.stages = nn.ModuleList()
+        for number in range(stages):
+            count = blocks[min(number, len(blocks) - 1)]
+            body = SparseBody(KNOWN, channels, count, kernel, first=number == 0)
+            self.stages.append(Stage(body, channels, threshold, kernel if order == "colours" else 0))
+
+    @property
+    def _stages(self) -> list[Stage]:
+        return cast("list[Stage]", list(self.stages))
+
+    def nll(self, pyramid: Pyramid) -> list[Tensor]:
+        """Negative log-likelihoods of each stage: (n_sites, 2), of patterns and of shares.
+
+        The order of the colours is drawn from torch's generator.
+        """
+        total = _per_image(pyramid.levels[0].energy, pyramid.levels[0].support)
+        state: State | None = None
+        parent: Level | None = None
+        losses = []
+        for stage, level in zip(self._stages, pyramid.levels, strict=False):
+            known = describe(level, parent, total)
+            tensor, state = stage(known, state)
+            ranks = torch.rand(level.support.batch_size, COLOURS, device=level.energy.device).argsort(1)
+            losses.append(stage.nll(tensor, level, order_of(level.support, ranks)))
+            parent = level
+        return losses
+
+    def forward(self, pyramid: Pyramid) -> Tensor:
+        """The mean over images of the weighted negative log-likelihood."""
+        first = pyramid.levels[0]
+        total = _per_image(first.energy, first.support)
+        parts = [
+            (self.weights(level, total)[:, None] * nll).sum()
+            for level, nll in zip(pyramid.levels, self.nll(pyramid), strict=False)
+        ]
+        return torch.stack(parts).sum() / first.support.batch_size
+
+    def weights(self, level: Level, total: Tensor) -> Tensor:
+        """(n_sites,) how much the likelihood of each site counts: 1 + emphasis * sqrt(E / E of the image).
+
+        A few hard cells decide mass and subjettiness, but there are ten times as many soft ones.  Since the weights
+        depend only on what is given, the best model stays the true one.
+        """
+        fraction = (level.energy / total[level.support.images.index]).to(torch.float32)
+        return 1 + self.emphasis * fraction.sqrt()
+
+    @torch.no_grad()
+    def sample(self, images: SparseImages, grid: Grid, rows: NDArray[np.int64], seed: int, draw: int) -> SparseImages:
+        """Fine images whose pooled images are ``images``.
+
+        Args:
+            images: coarse ones; the first channel is the energy.
+            grid: of the fine ones.
+            rows: (n_images,) identifiers: the random numbers belong to (seed, row, cell, draw).
+            seed: of the task.
+            draw: number of the draw.
+
+        Returns:
+            Images on ``grid`` with the first channel of ``images``.
+        """
+        device = next(self.parameters()).device
+        level = bottom(images).to(device)
+        total = _per_image(level.energy, level.support)
+        state: State | None = None
+        parent: Level | None = None
+        for number, stage in enumerate(self._stages):
+            tensor, state = stage(describe(level, parent, total), state)
+            key = (seed, draw, number)
+            ranks = np.stack([uniform(rows, *key, "order", colour) for colour in range(COLOURS)], 1).argsort(1)
+            order = order_of(level.support, torch.from_numpy(ranks).to(device))
+            sites = level.support.to("cpu")
+            entries = entries_of(rows[sites.images.index.numpy()], sites.cells.numpy())
+            numbers = torch.from_numpy(np.stack([uniform(entries, *key, k) for k in range(NUMBERS)], 1)).to(device)
+            children = stage.sample(tensor, level.energy, order, numbers)
+            parent, level = level, born(level.support, children)
+        support = level.support.to("cpu")
+        values = level.energy.cpu().numpy().astype(np.float32)[:, None]
+        return SparseImages(grid, images.channels[:1], support.offsets.numpy(), support.cells.numpy(), values)
+
+
+def describe(level: Level, parent: Level | None, total: Tensor) -> SparseTensor:
+    """What is known of each site: energies, absolute and relative to parent and image, and where it is.
+
+    Args:
+        level: the sites.
+        parent: the level before; None at the coarsest.
+        total: (n_images,) energy of each image.
+    """
+    support, energy = level.support, level.energy
+    fraction = energy / total[support.images.index]
+    of_parent = torch.ones_like(energy) if parent is None else energy / parent.energy[level.parents]
+    half = torch.tensor(support.shape, device=energy.device) / 2
+    y, x = ((support.sites[:, 1:] + 0.5 - half) / half).double().unbind(1)
+    r = torch.hypot(y, x)
+    energies = [energy.clamp(min=1e-25).log() / 3, fraction**0.3, fraction.sqrt(), of_parent.log()]
+    places = [y, x, r, (r + 0.02).log() / 2]
+    return SparseTensor.on(RuleCache(support), torch.stack(energies + places, 1).float())
+
+
+def order_of(support: Support, ranks: Tensor) -> Tensor:
+    """(n_sites,) when each site is decided, from (n_images, 4) ranks of the colours."""
+    image, row, column = support.sites.long().unbind(1)
+    return ranks[image, row % 2 * 2 + column % 2]
+
+
+def _per_image(energy: Tensor, support: Support) -> Tensor:
+    """(n_images,) sums."""
+    return energy.new_zeros(support.batch_size).index_add(0, support.images.index.long(), energy)

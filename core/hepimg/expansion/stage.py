@@ -1,0 +1,102 @@
+"""Stage: one doubling of the resolution."""
+
+import torch
+from torch import Tensor, nn
+
+from hepimg.expansion.bodies import Body, State
+from hepimg.expansion.heads import PatternHead, ShareHead, choose
+from hepimg.expansion.pyramid import CHILDREN, Level
+from hepimg.expansion.shares import PATTERNS, pattern_of
+from hepimg.sparse.ordered import OrderedConv2d
+from hepimg.sparse.tensor import SparseTensor
+
+REVEALED = 5.0
+"""Brings the logarithm of a fraction to the size of one."""
+
+
+class Stage(nn.Module):
+    """Says of each site which of its children are active and what share of its energy each gets.
+
+    Sites are decided in an order, each knowing its neighbours' features and what became of those before it.
+
+    Args:
+        body: from what is known of the sites to ``channels`` features of each.
+        channels: features per site.
+        threshold: least energy of an active cell, GeV.
+        kernel: size of the neighbourhood whose decisions a site knows; 0: decisions are independent.
+    """
+
+    def __init__(self, body: Body, channels: int, threshold: float, kernel: int) -> None:
+        super().__init__()
+        self.body = body
+        self.pattern = PatternHead(channels, threshold)
+        self.shares = ShareHead(channels, threshold)
+        self.is_ordered = kernel > 0
+        if self.is_ordered:
+            self.reveal = nn.Sequential(
+                nn.Linear(channels + PATTERNS + CHILDREN, channels), nn.ReLU(), nn.Linear(channels, channels)
+            )
+            self.earlier = OrderedConv2d(channels, channels, kernel, bias=False)
+            self.mix = nn.Sequential(nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels))
+
+    def forward(self, known: SparseTensor, coarser: State | None) -> tuple[SparseTensor, State]:
+        """(n_sites, channels) features of the sites, and what the next stage expands.
+
+        Args:
+            known: what is known of the sites.
+            coarser: what the stage before has left.
+        """
+        features, state = self.body(known, coarser)
+        return known.replace(features), state
+
+    def nll(self, tensor: SparseTensor, level: Level, order: Tensor) -> Tensor:
+        """(n_sites, 2) negative log-likelihood of the pattern and of the shares of each site.
+
+        Args:
+            tensor: features from :meth:`forward`.
+            level: the sites with their true children.
+            order: (n_sites,) when each site is decided.
+        """
+        pattern = pattern_of(level.children)
+        features = tensor.features
+        if self.is_ordered:
+            told = tensor.replace(self._told(features, pattern, level.children, level.energy))
+            features = self._mixed(features, self.earlier(told, order).features)
+        chosen = self.pattern(features, level.energy).gather(1, pattern[:, None]).squeeze(1)
+        return torch.stack([-chosen, self.shares.nll(features, pattern, level.children)], 1)
+
+    def sample(self, tensor: SparseTensor, energy: Tensor, order: Tensor, numbers: Tensor) -> Tensor:
+        """(n_sites, 4) float64 energies of the children, drawn site by site in order.
+
+        Args:
+            tensor: features from :meth:`forward`.
+            energy: (n_sites,) float64.
+            order: (n_sites,) when each site is decided.
+            numbers: (n_sites, 7) float64 uniform random numbers.
+        """
+        if not self.is_ordered:
+            return self._draw(tensor.features, energy, numbers)[1]
+        told = torch.zeros_like(tensor.features)
+        children = energy.new_zeros(len(energy), CHILDREN)
+        for now in range(int(order.max()) + 1 if len(order) else 0):
+            sites = (order == now).nonzero().squeeze(1)
+            heard = self.earlier(tensor.replace(told), order, now).features[sites]
+            features = self._mixed(tensor.features[sites], heard)
+            pattern, children[sites] = self._draw(features, energy[sites], numbers[sites])
+            told[sites] = self._told(tensor.features[sites], pattern, children[sites], energy[sites])
+        return children
+
+    def _draw(self, features: Tensor, energy: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        pattern = choose(self.pattern(features, energy), numbers[:, 0])
+        return pattern, self.shares.sample(features, pattern, energy, numbers[:, 1:].reshape(-1, 3, 2))
+
+    def _told(self, features: Tensor, pattern: Tensor, children: Tensor, energy: Tensor) -> Tensor:
+        """(n, channels) what a decided site tells those after it."""
+        fractions = (children / energy[:, None]).clamp(min=1e-6).log().to(features.dtype) / REVEALED
+        one_hot = nn.functional.one_hot(pattern, PATTERNS).to(features.dtype)
+        told: Tensor = self.reveal(torch.cat([features, one_hot, fractions], 1))
+        return told
+
+    def _mixed(self, features: Tensor, heard: Tensor) -> Tensor:
+        mixed: Tensor = torch.relu(features + self.mix(torch.cat([features, heard], 1)))
+        return mixed

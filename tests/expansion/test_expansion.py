@@ -1,0 +1,155 @@
+"""Expansion: exact by construction, draws follow the likelihood, and what is learned is drawn."""
+
+import numpy as np
+import pytest
+import torch
+
+from hepimg.expansion import Expansion, Pyramid
+from hepimg.expansion.network import describe, order_of
+from hepimg.expansion.shares import PATTERNS, pattern_of
+from hepimg.grid import Grid
+from hepimg.images import SparseImages
+from hepimg.kernels.pool import pool
+from hepimg.sparse import SparseTensor
+from hepimg.sparse.ordered import OrderedConv2d
+
+FINE, COARSE = Grid.square(1.0, 16), Grid.square(1.0, 4)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def jets(n: int, grid: Grid, seed: int = 0, occupancy: float = 0.3) -> SparseImages:
+    rng = np.random.default_rng(seed)
+    dense = (0.5 + rng.exponential(20, (n, *grid.shape))) * (rng.random((n, *grid.shape)) < occupancy)
+    if n:
+        dense[-1] = 0
+    return SparseImages.from_dense(dense, grid)
+
+
+def network(stages: int = 2, **options) -> Expansion:
+    torch.manual_seed(0)
+    return Expansion(stages, channels=8, blocks=(1,), kernel=3, **options).eval()
+
+
+@pytest.mark.parametrize("order", ["colours", "none"])
+def test_pooling_what_is_drawn_gives_back_what_was_given(order):
+    low = jets(6, COARSE)
+    drawn = network(threshold=0.1, order=order).sample(low, FINE, np.arange(6), seed=1, draw=0)
+    assert drawn.grid == FINE
+    offsets, cells, values = pool(drawn.offsets, drawn.cells, drawn.values, FINE.shape, (4, 4), "sum")
+    np.testing.assert_array_equal(offsets, low.offsets)
+    np.testing.assert_array_equal(cells, low.cells)
+    np.testing.assert_allclose(values, low.values, rtol=5e-7)
+    assert drawn.values.min() >= 0.1 * (1 - 1e-6)
+    assert drawn.counts[-1] == 0  # blank gives blank
+
+
+def test_nothing_gives_nothing():
+    for n in (0, 2):
+        low = SparseImages.empty(n, COARSE)
+        drawn = network().sample(low, FINE, np.arange(n), seed=1, draw=0)
+        assert len(drawn) == n
+        assert not len(drawn.cells)
+        assert torch.isfinite(network()(Pyramid.of(SparseImages.empty(2, FINE), 2)))
+
+
+def test_draws_belong_to_row_and_number_not_to_the_batch():
+    low, net = jets(5, COARSE), network()
+    rows = np.array([7, 3, 11, 2, 5])
+    together = net.sample(low, FINE, rows, seed=1, draw=0)
+    apart = SparseImages.concatenate(
+        [net.sample(low[k], FINE, rows[k : k + 1], seed=1, draw=0) for k in (0, 1, 2, 3, 4)]
+    )
+    np.testing.assert_array_equal(together.cells, apart.cells)
+    np.testing.assert_allclose(together.values, apart.values, rtol=1e-4)
+    assert together == net.sample(low, FINE, rows, seed=1, draw=0)
+    assert together != net.sample(low, FINE, rows, seed=1, draw=1)
+    assert together != net.sample(low, FINE, rows, seed=2, draw=0)
+
+
+def test_an_ordered_convolution_hears_earlier_sites_only():
+    random = torch.Generator().manual_seed(1)
+    sites = (torch.rand(2, 6, 5, generator=random) < 0.6).nonzero()
+    tensor = SparseTensor(torch.randn(len(sites), 3, generator=random), sites, (6, 5), 2)
+    order = torch.randint(0, 3, (len(sites),), generator=random)
+    layer = OrderedConv2d(3, 4, 3, bias=False)
+    output = layer(tensor, order).features
+    for out in range(len(sites)):
+        expected = torch.zeros(4)
+        for other in range(len(sites)):
+            step = sites[other] - sites[out]
+            if step[0] == 0 and step[1:].abs().max() <= 1 and order[other] < order[out]:
+                expected += layer.weight[:, :, step[1] + 1, step[2] + 1] @ tensor.features[other]
+        torch.testing.assert_close(output[out], expected, rtol=1e-5, atol=1e-5)
+    for now in range(3):
+        mine = order == now
+        torch.testing.assert_close(layer(tensor, order, now).features[mine], output[mine])
+
+
+def test_no_site_knows_of_those_after_it():
+    """Change the children of the sites of one rank: the likelihood of those of the same and of lower ranks stays."""
+    images = jets(3, FINE, occupancy=0.5)
+    level = Pyramid.of(images, 1).levels[0]
+    net = network(1)
+    total = level.energy.new_zeros(3).index_add(0, level.support.images.index.long(), level.energy)
+    tensor, _ = net.stages[0](describe(level, None, total), None)
+    order = order_of(level.support, torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]]))
+    before = net.stages[0].nll(tensor, level, order)
+    for rank in range(4):
+        mine = (order == rank)[:, None]
+        swapped = torch.where(mine, level.children.flip(1), level.children)
+        after = net.stages[0].nll(tensor, type(level)(level.support, level.energy, level.slots, swapped), order)
+        untouched = (order < rank) | ((order == rank) & (swapped == level.children).all(1))
+        assert torch.equal(before[untouched], after[untouched])
+        if rank < 3:
+            assert not torch.equal(before[order > rank], after[order > rank])
+
+
+def test_draws_follow_the_likelihood():
+    """The mean of 1 / p(drawn) is the number of possibilities, for sites that know others, too."""
+    low = SparseImages.from_dense(np.full((1500, 2, 2), 30.0), Grid.square(1.0, 2))
+    net = network(1)
+    with torch.no_grad():
+        drawn = net.sample(low, Grid.square(1.0, 4), np.arange(1500), seed=3, draw=0)
+        level = Pyramid.of(drawn, 1).levels[0]
+        total = torch.full((1500,), 120.0, dtype=torch.float64)
+        tensor, _ = net.stages[0](describe(level, None, total), None)
+        ranks = torch.arange(4).expand(1500, 4)
+        order = order_of(level.support, ranks)
+        numbers = torch.rand(6000, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        children = net.stages[0].sample(tensor, level.energy, order, numbers)
+        again = type(level)(level.support, level.energy, level.slots, children)
+        probability = torch.exp(-net.stages[0].nll(tensor, again, order)[:, 0])
+    for rank in range(4):
+        inverse = 1 / probability[order == rank].double()
+        assert abs(inverse.mean() - PATTERNS) < 4 * inverse.std() / len(inverse) ** 0.5
+    assert len(pattern_of(children).unique()) == PATTERNS
+
+
+def test_what_is_learned_is_drawn():
+    """Every cell has all its energy in its last child, but for hard cells, which share it evenly over a diagonal."""
+    rng = np.random.default_rng(0)
+    low = rng.choice([1.0, 100.0], (64, 4, 4)) * (rng.random((64, 4, 4)) < 0.5)
+    fine = np.zeros((64, 8, 8))
+    fine[:, 1::2, 1::2] = np.where(low == 100, 50, low)
+    fine[:, ::2, ::2] = np.where(low == 100, 50, 0)
+    images = SparseImages.from_dense(fine, Grid.square(1.0, 8))
+    torch.manual_seed(0)
+    net = Expansion(1, channels=16, blocks=(1,), kernel=3, emphasis=1.0).train()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    pyramid = Pyramid.of(images, 1)
+    for _ in range(60):
+        optimizer.zero_grad()
+        net(pyramid).backward()
+        optimizer.step()
+    net.eval()
+    drawn = net.sample(SparseImages.from_dense(low, Grid.square(1.0, 4)), images.grid, np.arange(64), 1, 0)
+    same = (drawn.dense() > 0) == (images.dense() > 0)
+    assert same.mean() > 0.99
+    np.testing.assert_allclose(np.median(drawn.values[drawn.values > 10]), 50, rtol=0.05)
