@@ -1,5 +1,6 @@
 """Dataset: batches, splits, and random steps that belong to rows."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -115,3 +116,42 @@ def test_uniform_numbers_are_uniform_and_keyed() -> None:
 def test_seeds_do_not_run_together() -> None:
     assert derive_seed(1, 23) != derive_seed(12, 3)
     assert 0 <= derive_seed("a") < 2**63
+
+
+def with_predictions(dataset: Dataset, folder: Path) -> Dataset:
+    """The same rows, with a task's predictions for exactly these: each says the number of its row."""
+    parts = []
+    for k, part in enumerate(dataset.parts):
+        path = folder / f"said-{k}.arrow"
+        row = part.numbers
+        write_shard(path, Sample({"event": row, "weight": np.ones(len(row)), "said": row}))
+        parts.append(replace(part, joined=(("tell", path),)))
+    return replace(dataset, parts=tuple(parts), _memory={})
+
+
+def test_some_rows_are_drawn_of_all_samples_with_what_was_said_of_them(dataset: Dataset, tmp_path: Path) -> None:
+    dataset = with_predictions(dataset, tmp_path)
+    whole = dataset.load()  # and a reading of all rows must not be taken for one of some
+    assert len(list(dataset.batches(60, seed=1, epoch=0))) == 1
+    some = dataset.draw(24, seed=3).draw(20, seed=4)
+    rows = some.load()
+    assert len(rows) == len(some) == 20
+    assert 4 < rows.is_from("top").sum() < 16
+    np.testing.assert_array_equal(rows.column("tell.said"), rows.column("row"))
+    kept = np.isin(whole.column("row"), rows.column("row"))
+    np.testing.assert_array_equal(whole.column("mass")[kept], rows.column("mass"))
+    (batch,) = some.batches(20, seed=1, epoch=0)
+    assert sorted(batch.column("row")) == sorted(rows.column("row"))
+    np.testing.assert_array_equal(batch.column("tell.said"), batch.column("row"))
+
+
+def test_the_same_seed_draws_the_same_rows(dataset: Dataset) -> None:
+    drawn = [dataset.draw(20, seed).load().column("row").tolist() for seed in (3, 3, 4)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert dataset.draw(60, 3) is dataset
+    assert len(dataset.draw(1, 3)) == 1
+
+
+def test_random_steps_can_rest_in_training(dataset: Dataset) -> None:
+    marks = [batch.column("mark") for batch in dataset.resting().batches(10, seed=1, epoch=0)]
+    assert (np.concatenate(marks) == 0.5).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_origin
@@ -17,6 +18,7 @@ from hepimg.components import Component
 from hepimg.engine import why_engine_fails
 from hepimg.errors import ConfigError, Problem, did_you_mean
 from hepimg.registry import Kind, Registry, load_registry
+from hepimg.variants import Known, expand_list, explain_cycle, in_reading_order, remember, set_inside, variants_of
 from hepimg.yaml_lines import Document, Place, parse_assignment, place_of, read_yaml
 
 
@@ -118,13 +120,11 @@ class _Builder:
                 analysis.pools[pool] = entry
         names = self.sample_names(options, mixtures)
         analysis.preprocess = tuple(self.components("step", options.preprocess, ("preprocess",)))  # type: ignore[arg-type]
-        for task, content in options.tasks.items():
-            for training in self.task(task, content, names):
-                analysis.tasks[training.name] = training
-        groups: dict[str, list[str]] = {}
-        for training in analysis.tasks.values():
-            groups.setdefault(training.group, []).append(training.name)
-        analysis.evaluate = tuple(self.metrics(options.evaluate, groups, _real(names)))
+        known: Known = {}
+        trainings = {task: self.task(task, options.tasks[task], names, known) for task in self.order(options.tasks)}
+        # In the order of the file, whatever reads what.
+        analysis.tasks = {entry.name: entry for task in options.tasks for entry in trainings.get(task, [])}
+        analysis.evaluate = tuple(self.metrics(options.evaluate, known, _real(names)))
         if not self.problems:
             from hepimg.flow import check_flow
 
@@ -134,8 +134,10 @@ class _Builder:
         return analysis
 
     def complain(self, place: Place, message: str) -> None:
-        """Note a problem."""
-        self.problems.append(self.document.problem(place, message))
+        """Note a problem, once."""
+        problem = self.document.problem(place, message)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def validate(self, model: type[BaseModel], content: Any, place: Place) -> Any:
         """The validated model, or None with problems noted.  JSON rules: no text for a number, lists for tuples."""
@@ -204,8 +206,18 @@ class _Builder:
             names[mixture] = tuple(parts)
         return names
 
-    def task(self, name: str, content: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]) -> list[TaskEntry]:
-        """The trainings of one task: one for each seed and each combination of the scan."""
+    def order(self, tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """The names of the tasks, each after those that it reads; none if there is no such order."""
+        try:
+            return in_reading_order(tasks)
+        except CycleError as error:
+            self.complain(*explain_cycle(error))
+            return []
+
+    def task(
+        self, name: str, content: Mapping[str, Any], names: Mapping[str, tuple[str, ...]], known: Known
+    ) -> list[TaskEntry]:
+        """The trainings of one task: one for each combination of the scan, each seed, each variant of what it reads."""
         place: Place = ("tasks", name)
         if not name.replace("_", "").replace("-", "").isalnum():
             self.complain(place, "a task's name is made of letters, digits, - and _")
@@ -216,30 +228,40 @@ class _Builder:
             return []
         train = self.resolve(common.train, names, (*place, "train"))
         apply = self.resolve(common.apply, names, (*place, "apply"))
-        for key, values in common.scan.items():
-            if len({json.dumps(value) for value in values}) < len(values):
-                self.complain((*place, "scan", key), f"a value stands twice: {values}")
+        found = []
+        for options, chosen in self.combinations(own, common.scan, place):
+            try:
+                found += list(variants_of(name, options, chosen, common.seeds, known))
+            except ValueError as error:
+                self.complain(place, str(error))
         entries = []
-        for values in itertools.product(*common.scan.values()):
-            chosen = dict(zip(common.scan, values, strict=True))
-            options = json.loads(json.dumps(own))
-            for key, value in chosen.items():
-                if not _set_inside(options, key.split("."), value):
-                    self.complain((*place, "scan", key), "cannot be scanned: what it is inside of is not a mapping")
-                    return []
+        for variant, options in found:
             task = self.component("task", {"task": common.task, **options}, place)
             if task is None:
                 return []
             for sample in task.samples():
                 if names.get(sample) != (sample,):
                     self.complain(place, f"no sample {sample!r}; {did_you_mean(sample, _real(names))}")
-            labels = [f"{key.rsplit('.', 1)[-1]}={value}" for key, value in chosen.items()]
-            for seed in range(1, common.seeds + 1):
-                label = [*labels, f"seed={seed}"] if common.seeds > 1 else labels
-                group = f"{name}[{','.join(labels)}]" if labels else name
-                full = f"{name}[{','.join(label)}]" if label else name
-                entries.append(TaskEntry(full, group, seed, task, train, apply, common.test_draws, place))
+            made = variant.name, variant.group, variant.seed
+            entries.append(TaskEntry(*made, task, train, apply, common.test_draws, place))
+        remember(known, name, [variant for variant, _ in found])
         return entries
+
+    def combinations(
+        self, own: Mapping[str, Any], scan: Mapping[str, Sequence[Any]], place: Place
+    ) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
+        """The options of a task with each combination of its scan in place, and the combination."""
+        for key, values in scan.items():
+            if len({json.dumps(value) for value in values}) < len(values):
+                self.complain((*place, "scan", key), f"a value stands twice: {values}")
+        for values in itertools.product(*scan.values()):
+            chosen = dict(zip(scan, values, strict=True))
+            options = json.loads(json.dumps(own))
+            for key, value in chosen.items():
+                if not set_inside(options, key.split("."), value):
+                    self.complain((*place, "scan", key), "cannot be scanned: what it is inside of is not a mapping")
+                    return
+            yield options, chosen
 
     def resolve(self, chosen: Sequence[str], names: Mapping[str, tuple[str, ...]], place: Place) -> tuple[str, ...]:
         """The samples behind the chosen names; none chosen: all."""
@@ -249,17 +271,11 @@ class _Builder:
         picked = [name for name in (chosen or names) if name in names]
         return tuple(dict.fromkeys(sample for name in picked for sample in names[name]))
 
-    def metrics(
-        self, contents: Sequence[Any], groups: Mapping[str, list[str]], samples: set[str]
-    ) -> Iterable[MetricEntry]:
-        """The metrics; a prediction of a task with several seeds or a scan stands for all of them."""
-        variants: dict[str, list[str]] = {}
-        for group, members in groups.items():
-            variants.setdefault(group.split("[")[0], []).extend(members)
-            variants[group] = members
+    def metrics(self, contents: Sequence[Any], known: Known, samples: set[str]) -> Iterable[MetricEntry]:
+        """The metrics; in a list, a prediction of a task with several variants stands for all of them."""
         for k, content in enumerate(contents):
             if isinstance(content, dict):
-                content = {key: _expand(value, variants) for key, value in content.items()}
+                content = {key: expand_list(value, known) for key, value in content.items()}
             metric = self.component("metric", content, ("evaluate", k))
             if metric is not None:
                 for sample in metric.samples():
@@ -271,27 +287,6 @@ class _Builder:
 def _real(names: Mapping[str, tuple[str, ...]]) -> set[str]:
     """The names that stand for themselves, not for a mixture."""
     return {name for name, parts in names.items() if parts == (name,)}
-
-
-def _expand(value: Any, variants: Mapping[str, list[str]]) -> Any:
-    """In a list of predictions, ``tag.score`` becomes ``tag[seed=1].score``, ``tag[seed=2].score`` ..."""
-    if not isinstance(value, list):
-        return value
-    expanded: list[Any] = []
-    for item in value:
-        task, dot, output = item.rpartition(".") if isinstance(item, str) else ("", "", "")
-        expanded += [f"{variant}.{output}" for variant in variants[task]] if dot and task in variants else [item]
-    return expanded
-
-
-def _set_inside(options: dict[str, Any], keys: Sequence[str], value: Any) -> bool:
-    """Set an inner option, making mappings on the way; False where something else stands in the way."""
-    for key in keys[:-1]:
-        options = options.setdefault(key, {})
-        if not isinstance(options, dict):
-            return False
-    options[keys[-1]] = value
-    return True
 
 
 def _explain(fault: Any, model: type[BaseModel]) -> str:

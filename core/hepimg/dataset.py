@@ -33,7 +33,8 @@ class Part:
         path: the shard.
         first: position of the shard's first row in its sample.
         rows: (n,) which rows of the shard.
-        joined: predictions of other tasks for exactly these rows: (task, file).
+        joined: predictions of other tasks: (task, file).
+        joined_rows: (n,) which rows of these files; None: they hold exactly these rows.
     """
 
     sample: int
@@ -41,14 +42,26 @@ class Part:
     first: int
     rows: NDArray[np.int64]
     joined: tuple[tuple[str, Path], ...] = ()
+    joined_rows: NDArray[np.int64] | None = None
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """(n,) what the column ``row`` holds."""
+        return (np.int64(self.sample) << SAMPLE_SHIFT) + self.first + self.rows
+
+    def take(self, chosen: NDArray[np.int64]) -> Part:
+        """Some of the rows, by their positions."""
+        joined_rows = chosen if self.joined_rows is None else self.joined_rows[chosen]
+        return replace(self, rows=self.rows[chosen], joined_rows=joined_rows)
 
     def read(self, classes: tuple[str, ...], names: tuple[str, ...] | None = None) -> Sample:
         """The rows, with the columns ``sample`` and ``row``, and the joined predictions as ``task.name``."""
         sample = read_shard(self.path, names)[self.rows]
-        row = (np.int64(self.sample) << SAMPLE_SHIFT) + self.first + self.rows
+        row = self.numbers
         sample = sample.with_columns(sample=np.full(len(row), self.sample, np.int16), row=row)
         for task, path in self.joined:
             said = read_shard(path)
+            said = said if self.joined_rows is None else said[self.joined_rows]
             columns = {f"{task}.{name}": said.columns[name] for name in said.columns if name not in ("event", "weight")}
             sample = sample.with_columns(**columns)
             sample = sample.with_images(**{f"{task}.{name}": images for name, images in said.images.items()})
@@ -65,6 +78,7 @@ class Dataset:
         steps: jet steps, run on every batch that is read.
         seed: of the random steps.
         names: columns, collections and images that are read of each shard; None: all.
+        at_rest: random steps rest in training too.
     """
 
     parts: tuple[Part, ...]
@@ -72,10 +86,27 @@ class Dataset:
     steps: tuple[Step, ...] = ()
     seed: int = 0
     names: tuple[str, ...] | None = None
+    at_rest: bool = False
     _memory: dict[tuple[int, ...], Sample] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return sum(len(part.rows) for part in self.parts)
+
+    def draw(self, rows: int, seed: int) -> Dataset:
+        """At most ``rows`` of the rows, drawn at random from all samples alike; the same ones for the same seed."""
+        if len(self) <= rows:
+            return self
+        numbers = [uniform(part.numbers, seed, "draw") for part in self.parts]
+        limit = np.sort(np.concatenate(numbers))[rows]
+        taken = [part.take(np.flatnonzero(u < limit)) for part, u in zip(self.parts, numbers, strict=True)]
+        return replace(self, parts=tuple(part for part in taken if len(part.rows)), _memory={})
+
+    def resting(self) -> Dataset:
+        """The same rows, whose random steps rest.
+
+        For tasks that compare what a row holds with what another task said of it: the other task saw it at rest.
+        """
+        return replace(self, at_rest=True)
 
     def load(self, names: Iterable[str] | None = None, limit: int | None = None) -> Sample:
         """All rows (or the first ``limit``) in memory, preprocessed; random steps rest.
@@ -138,7 +169,7 @@ class Dataset:
     def preprocess(self, sample: Sample, key: tuple[int | str, ...] | None = None) -> Sample:
         """Run the steps; ``key`` seeds the random ones, None: they rest."""
         for number, step in enumerate(self.steps):
-            seed = None if key is None or not step.is_random else derive_seed(self.seed, number, *key)
+            seed = None if key is None or self.at_rest or not step.is_random else derive_seed(self.seed, number, *key)
             with blame(step, "preprocess"):
                 sample = step.apply(sample, seed)
         return sample

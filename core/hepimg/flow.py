@@ -10,6 +10,7 @@ from hepimg.analysis import Analysis, SampleEntry, TaskEntry
 from hepimg.components import Collection, Column, Component, Image, Port, Ports, Step
 from hepimg.errors import DataError, Problem, did_you_mean
 from hepimg.sample import Sample
+from hepimg.variants import explain_cycle
 from hepimg.yaml_lines import Place
 
 STORED: tuple[Port, ...] = (Column("event"), Column("weight"))
@@ -133,10 +134,13 @@ class _Check:
         try:
             order = in_order(analysis)
         except CycleError as error:
-            cycle = " -> ".join(error.args[1])
-            self.complain(("tasks", error.args[1][0].split("[")[0]), f"the tasks wait for each other: {cycle}")
+            self.complain(*explain_cycle(error))
             return self.problems
+        faulty: set[Place] = set()
         for entry in order:
+            if entry.place in faulty:  # another variant: what is wrong with it was told
+                continue
+            told = len(self.problems)
             self.read(entry.task, ports, entry.place)
             self.judge_samples(entry.task, {*entry.train, *entry.apply}, entry.place)
             for model in entry.task.models():
@@ -148,6 +152,8 @@ class _Check:
                     ports |= predicted(entry, ports)
                 except ValueError as error:
                     self.complain(entry.place, str(error))
+            if len(self.problems) > told:
+                faulty.add(entry.place)
         for metric in analysis.evaluate:
             self.read(metric.metric, ports, metric.place)
             self.judge_samples(metric.metric, set(metric.metric.samples()), metric.place)

@@ -55,8 +55,10 @@ def _options(registry: Registry, kind: Kind, name: str) -> dict[str, Any]:
 
 def _mapping(registry: Registry, kind: Kind, name: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """The long form of a component: ``{step: rotate, angle: random}``."""
-    options = _options(registry, kind, name)
-    definitions |= options.pop("$defs", {})
+    # Two components may call an inner model alike.
+    own = f"{kind}.{name}."
+    options = registry.find(kind, name).component.model_json_schema(ref_template=f"#/$defs/{own}{{model}}")
+    definitions |= {own + model: schema for model, schema in options.pop("$defs", {}).items()}
     common = TaskOptions.model_json_schema()["properties"] if kind == "task" else {}
     options["properties"] = {kind: {"const": name}, **common, **options.get("properties", {})}
     options["properties"][kind] = {"const": name}

@@ -1,4 +1,4 @@
-"""Files as physicists have them: HDF5, ROOT, Parquet and HepMC, each layout a source."""
+"""Files as physicists have them: HDF5, ROOT, Parquet and HepMC, each layout a source; and pictures of digits."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ def hepimg_sources() -> list[type[Source]]:
     from hepimg_files.hdf5.plain import Hdf5Events, PlainHdf5
     from hepimg_files.hdf5.top_tagging import TopTagging
     from hepimg_files.hepmc.source import HepMC
+    from hepimg_files.pictures.digits import Digits
+    from hepimg_files.pictures.idx import Idx
     from hepimg_files.tables.delphes import Delphes, DelphesJets
     from hepimg_files.tables.jetclass import JetClass
     from hepimg_files.tables.nanoaod import NanoAOD, NanoAODJets
@@ -25,5 +27,5 @@ def hepimg_sources() -> list[type[Source]]:
     return [
         *(TopTagging, Lagan, JetNet, PlainHdf5, Hdf5Events, CaloChallenge, CaloGan),
         *(JetClass, NanoAOD, NanoAODJets, Delphes, DelphesJets, Root, RootEvents, Parquet, ParquetEvents),
-        HepMC,
+        *(HepMC, Idx, Digits),
     ]

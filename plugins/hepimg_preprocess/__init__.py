@@ -1,4 +1,4 @@
-"""Steps on jets: moves of particles and cells, pixelation, pooling, and maps of cell values."""
+"""Steps on jets: moves of particles and cells, pixelation, pooling, thresholds, and maps of cell values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def hepimg_steps() -> list[type[Step]]:
     from hepimg_preprocess.pixelate import Pixelate
     from hepimg_preprocess.regrid import Crop, Pool
     from hepimg_preprocess.rotate import Rotate
+    from hepimg_preprocess.threshold import Threshold
     from hepimg_preprocess.translate import Translate
     from hepimg_preprocess.values import Normalise, Power
 
-    return [Center, Rotate, Flip, Translate, Pixelate, Pool, Crop, Normalise, Power]
+    return [Center, Rotate, Flip, Translate, Pixelate, Pool, Crop, Normalise, Power, Threshold]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveFloat
 
 from hepimg.components import Collection, Column, Field, Port, Ports, Step
 from hepimg_preprocess.ports import collection_port
@@ -25,6 +29,11 @@ class Center(Step):
         "centroid",
         description="what comes to lie at the origin: the pT-weighted mean, the hardest particle, or the jet axis "
         "(the columns y and phi)",
+    )
+    snap: tuple[PositiveFloat, PositiveFloat] | None = Field(
+        None,
+        description="move along y and phi by the nearest whole multiple of these widths only: cells that wide divide a "
+        "jet as they did before, wherever its middle is",
     )
 
     def reads(self) -> Sequence[Port]:
@@ -48,5 +57,11 @@ class Center(Step):
             origin = hardest(offsets, particles["pt"], y, phi)
         else:
             origin = centroid(offsets, particles["pt"], y, phi)
+        if self.snap is not None:
+            origin = _snapped(origin[0], self.snap[0]), _snapped(origin[1], self.snap[1])
         y, phi = translate(offsets, y, phi, *origin)
         return sample.with_collection(self.collection, particles.with_fields(y=y, phi=phi))
+
+
+def _snapped(origin: NDArray[Any], width: float) -> NDArray[Any]:
+    return np.rint(origin / width) * width

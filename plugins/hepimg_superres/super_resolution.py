@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict, model_validator
 
-from hepimg.components import Field, Image, Options, Port, Ports, Predictions, Run, State, Task
+from hepimg.components import Field, Grid, Image, Options, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg.training.options import FitOptions
 from hepimg_superres.resolutions import doublings, draw_names, drawn_images, resolutions
@@ -17,13 +19,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hepimg.dataset import Dataset
-    from hepimg.expansion import Expansion, Pyramid
     from hepimg.images import SparseImages
     from hepimg.sample import Sample
+    from hepimg_superres.sharpener import Batch, Sharpener
 
 ROWS_AT_ONCE = 512
 
 ROUNDING = 1e-5
+"""Relative difference of energies that counts as none."""
 
 
 class Network(Options):
@@ -43,6 +46,7 @@ class Network(Options):
         ge=0,
         description="how much more hard cells count in training: by 1 + emphasis x sqrt(E / E of the jet)",
     )
+    dense: bool = Field(False, description="convolve over all cells, empty ones too: slow, for comparison")
 
     @model_validator(mode="after")
     def _check(self) -> Network:
@@ -51,6 +55,19 @@ class Network(Options):
         if min(self.blocks) < 0:
             raise ValueError("blocks must not be negative")
         return self
+
+
+class Training(FitOptions):
+    """A training of the sum over the sites of a jet: its gradients are larger than those of a mean."""
+
+    epochs: int = Field(default=20, ge=1, description="passes over the training rows")
+    batch_size: int = Field(default=128, ge=2, description="rows of a step")
+    learning_rate: float = Field(default=2.5e-3, gt=0, description="largest learning rate of the cycle")
+    weight_decay: float = Field(default=0.01, ge=0, description="decay of matrices and kernels")
+    warm_up: float = Field(
+        default=0.15, ge=0, le=1, description="fraction of the steps in which the learning rate rises"
+    )
+    clip: float | None = Field(default=20.0, gt=0, description="largest norm of the gradient; null: any")
 
 
 class SuperResolution(Task):
@@ -68,17 +85,18 @@ class SuperResolution(Task):
     libraries: ClassVar[tuple[str, ...]] = ("lightning",)
 
     high: str = Field("hr", description="image at high resolution, to learn from; its first channel is the energy")
-    low: str = Field("lr", description="image at low resolution, to sharpen: the high one pooled by 2, 4, 8 ...")
+    low: str = Field("lr", description="image at low resolution, to sharpen; on the grid of the high one, pooled")
+    correct: bool = Field(
+        False,
+        description="false: the low image is the high one, pooled (by the step pool); true: it was made on its own "
+        "(by the step pairs), and its energies are first corrected to those of the high one, as a network learns them",
+    )
     threshold: float = Field(
         0.0, ge=0, description="least energy of an active cell of the high image (GeV), as the step threshold left it"
     )
     draws: int = Field(1, ge=1, description="draws of each jet: image, draw2, draw3 ...")
     network: Network = Field(Network(), description="the network")
-    training: FitOptions = Field(
-        FitOptions(epochs=12, batch_size=128, learning_rate=2.5e-3, weight_decay=0.01, warm_up=0.15, clip=20.0),
-        alias="fit",
-        description="how it is trained",
-    )
+    training: Training = Field(Training(), alias="fit", description="how it is trained")
 
     def reads(self) -> Sequence[Port]:
         """The image at both resolutions."""
@@ -97,43 +115,47 @@ class SuperResolution(Task):
         """Train the network.
 
         Raises:
-            DataError: no rows, cells below the threshold, or a loss that is not finite.
+            DataError: no rows, cells below the threshold, a low image that is not what ``correct`` says, or a loss that
+                is not finite.
         """
-        from hepimg.expansion import Pyramid
         from hepimg.training.loop import fit
         from hepimg.training.state import state_of
 
-        port = next(train.batches(self.training.batch_size, run.seed, 0), None)
-        stages = 0 if port is None else doublings(port.image(self.high).grid, port.image(self.low).grid)
+        def prepare(sample: Sample) -> Batch:
+            from hepimg_superres.sharpener import Batch
 
-        def prepare(sample: Sample) -> Pyramid:
-            images = sample.image(self.high)
-            self._check_threshold(images)
-            return Pyramid.of(images, stages)
+            high, low = sample.image(self.high), sample.image(self.low)
+            self._check_threshold(high)
+            batch = Batch.of(high, low, doublings(high.grid, low.grid))
+            if not self.correct:
+                self._check_pooled(batch)
+            return batch
 
+        first = next(train.batches(self.training.batch_size, run.seed, 0), None)
+        stages = 1 if first is None else doublings(first.image(self.high).grid, first.image(self.low).grid)
         return state_of(fit(lambda: self._build(stages), _loss, train, valid, self.training, run, prepare))
 
     def predict(self, state: State, sample: Sample, run: Run) -> Predictions:
-        """``image``, ``draw2`` ...: images at high resolution."""
-        from hepimg.images import SparseImages
+        """``image``, ``draw2`` ...: images at high resolution.
+
+        Raises:
+            DataError: the state is of another network.
+        """
         from hepimg.training.state import load_state
 
         grid, low = sample.image(self.high).grid, sample.image(self.low)
         network = self._build(doublings(grid, low.grid))
         load_state(network, state)
         network.to(run.device).eval()
-        rows = sample.column("row")
         return {
-            name: SparseImages.concatenate(
-                [
-                    network.sample(
-                        low[first : first + ROWS_AT_ONCE], grid, rows[first : first + ROWS_AT_ONCE], run.seed, k
-                    )
-                    for first in range(0, max(len(sample), 1), ROWS_AT_ONCE)
-                ]
-            )
-            for k, name in enumerate(draw_names(self.draws))
+            name: _sample(network, low, grid, sample.column("row"), run.seed, draw)
+            for draw, name in enumerate(draw_names(self.draws))
         }
+
+    def _build(self, stages: int) -> Sharpener:
+        from hepimg_superres.sharpener import Sharpener
+
+        return Sharpener(stages, self.threshold, self.correct, **dict(self.network))
 
     def _check_threshold(self, images: SparseImages) -> None:
         least = float(images.values[:, 0].min(initial=math.inf))
@@ -143,15 +165,26 @@ class SuperResolution(Task):
                 fix=f"Put the step threshold after the one that makes {self.high}, or lower the option threshold.",
             )
 
-    def _build(self, stages: int) -> Expansion:
-        from hepimg.expansion import Expansion
+    def _check_pooled(self, batch: Batch) -> None:
+        if not batch.is_pooled:
+            raise DataError(
+                f"{self.low} is not {self.high}, pooled",
+                needed=f"the step pool from {self.high}, after every step that changes it",
+                fix="Where the low image was made on its own, set correct: true.",
+            )
 
-        options = self.network
-        return Expansion(
-            stages, options.channels, options.blocks, options.kernel, self.threshold, options.order, options.emphasis
-        )
 
-
-def _loss(network: Any, pyramid: Pyramid) -> Tensor:
-    loss: Tensor = network(pyramid)
+def _loss(network: Any, batch: Batch) -> Tensor:
+    loss: Tensor = network(batch)
     return loss
+
+
+def _sample(
+    network: Sharpener, low: SparseImages, grid: Grid, rows: NDArray[np.int64], seed: int, draw: int
+) -> SparseImages:
+    """A draw for each low image, some at a time."""
+    from hepimg.images import SparseImages
+
+    firsts = range(0, max(len(low), 1), ROWS_AT_ONCE)
+    parts = [slice(first, first + ROWS_AT_ONCE) for first in firsts]
+    return SparseImages.concatenate([network.sample(low[part], grid, rows[part], seed, draw) for part in parts])

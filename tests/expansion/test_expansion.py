@@ -153,3 +153,18 @@ def test_what_is_learned_is_drawn():
     same = (drawn.dense() > 0) == (images.dense() > 0)
     assert same.mean() > 0.99
     np.testing.assert_allclose(np.median(drawn.values[drawn.values > 10]), 50, rtol=0.05)
+
+
+def test_a_dense_body_computes_where_nothing_is():
+    """It is as exact, and feels empty cells: its features are those of torch's layers, read at the sites."""
+    low = jets(3, COARSE)
+    torch.manual_seed(0)
+    net = Expansion(2, channels=8, blocks=(1,), kernel=3, threshold=0.1, dense=True).eval()
+    drawn = net.sample(low, FINE, np.arange(3), seed=1, draw=0)
+    *_, values = pool(drawn.offsets, drawn.cells, drawn.values, FINE.shape, (4, 4), "sum")
+    np.testing.assert_allclose(values, low.values, rtol=5e-7)
+    level = Pyramid.of(jets(3, FINE), 2).levels[0]
+    known = describe(level, None, torch.full((3,), 100.0, dtype=torch.float64))
+    features, dense = net.stages[0].body(known, None)
+    image, row, column = level.support.sites.long().unbind(1)
+    assert torch.equal(features, dense[image, :, row, column])

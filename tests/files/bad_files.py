@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import struct
 from collections.abc import Callable, Mapping
@@ -183,6 +184,15 @@ DROP = {"drop_invalid": True}
 KEEP = {"drop_invalid": False}
 
 BAD: dict[str, Bad] = {
+    "idx, truncated": Bad("idx", cut(0.7), r"cut: \d+ of 960 bytes"),
+    "idx, cut in its sizes": Bad("idx", cut(0.01), "cut within its sizes"),
+    "idx, labels": Bad("idx", edited(lambda c: c[:3] + b"\x01" + c[4:]), "a file of labels; needed: images"),
+    "idx, floats": Bad("idx", edited(lambda c: c[:2] + b"\x0d" + c[3:]), "no IDX of unsigned bytes"),
+    "idx, fewer images announced": Bad("idx", edited(lambda c: c[:7] + b"\x05" + c[8:]), "bytes after the last of 120"),
+    "idx, absurd size": Bad("idx", edited(lambda c: c[:8] + b"\xff" + c[9:]), "images of 4278190086 x 4 pixels"),
+    "idx, damaged gz": Bad("idx", edited(lambda c: gzip.compress(c)[:-9]), "damaged.*EOFError"),
+    "idx, gz with a wrong checksum": Bad("idx", edited(lambda c: gzip.compress(c)[:-8] + bytes(8)), "damaged.*CRC"),
+    "idx, a web page": Bad("idx", holding(HTML), "it begins with b'<!DO'"),
     "top_tagging, empty": Bad("top_tagging", holding(b""), "not an HDF5 file: it is empty"),
     "top_tagging, truncated": Bad("top_tagging", cut(0.5), "truncated file"),
     "top_tagging, no table": Bad("top_tagging", without("table/table"), "no dataset 'table/table'"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import hdf5_layouts as hdf5
 import hepmc_layouts as hepmc
+import idx_layouts as idx
 import root_layouts as root
 
 from hepimg.export import Format, writer
@@ -32,6 +33,7 @@ WRITERS: Mapping[str, Callable[[Path], Any]] = {
     "parquet": lambda path: export(path, "parquet", toy_jets(ROWS)),
     "parquet_events": lambda path: export(path, "parquet", toy_events()),
     "hepmc": lambda path: hepmc.write_hepmc(path, hepmc.hepmc_text(ROWS)),
+    "idx": lambda path: idx.write_images(path, idx.pictures(ROWS)),
 }
 
 FOREIGN: Mapping[str, Callable[[Path], Any]] = {
@@ -60,14 +62,16 @@ def write_example(options: Mapping[str, Any], folder: Path, external: Path | Non
     """Write the files that a source's options name into a folder; False where one is of the external test data.
 
     Args:
-        options: with ``source`` and ``files``, as in an analysis file.
+        options: with ``source`` and, where it reads files, ``files``, as in an analysis file.
         folder: where the files go.
         external: the external test data, where they are.
     """
-    source, names = options["source"], options["files"]
+    source, names = options["source"], options.get("files", ())
     for name in [names] if isinstance(names, str) else names:
         path = folder / name.replace("*", "1")
         path.parent.mkdir(parents=True, exist_ok=True)
+        if "labels" in options:
+            idx.write_labels(folder / options["labels"], idx.labels(ROWS))
         if source in EXTERNAL:
             if external is None:
                 return False

@@ -20,6 +20,7 @@ from hepimg_preprocess.flip import Flip
 from hepimg_preprocess.pixelate import Pixelate
 from hepimg_preprocess.regrid import Crop, Pool
 from hepimg_preprocess.rotate import Rotate
+from hepimg_preprocess.threshold import Threshold
 from hepimg_preprocess.translate import Translate
 from hepimg_preprocess.values import Normalise, Power
 
@@ -69,6 +70,7 @@ ALL_STEPS: list[Step] = [
     Center(),
     Center(on="hardest"),
     Center(on="axis"),
+    Center(snap=(0.1, 0.3)),
     Rotate(),
     Rotate(angle="principal_axis"),
     Rotate(angle=30.0),
@@ -87,6 +89,7 @@ ALL_STEPS: list[Step] = [
     Normalise(),
     Normalise(how="l2"),
     Power(exponent=0.5),
+    Threshold(minimum=0.5),
 ]
 
 
@@ -175,6 +178,25 @@ def test_centering_does_not_feel_where_phi_is_cut(jets: list[Jet], turn: float) 
         if len(pt):
             assert np.average(y, weights=pt) == pytest.approx(0, abs=1e-5)
             assert np.average(phi, weights=pt) == pytest.approx(0, abs=1e-5)
+
+
+@few
+@given(some_jets, st.sampled_from([(0.1, 0.1), (0.3, 0.05)]), st.sampled_from(["centroid", "hardest"]))
+def test_centering_by_whole_cells_leaves_less_than_half_a_cell(jets: list[Jet], snap: Any, on: Any) -> None:
+    """What is left of the way to the origin is under half a width; the way itself is whole widths (and turns)."""
+    sample = sample_of([[(pt, y, phi / 10) for pt, y, phi in jet] for jet in jets])
+    exact = Center(on=on).apply(sample, None).collection("constituents")
+    snapped = Center(on=on, snap=snap).apply(sample, None).collection("constituents")
+    for name, width in zip(("y", "phi"), snap, strict=True):
+        assert np.abs(snapped[name] - exact[name]).max(initial=0) <= width / 2 + 1e-5
+        widths = (snapped[name].astype(float) - sample.collection("constituents")[name]) / width
+        np.testing.assert_allclose(widths, np.rint(widths), atol=1e-4)
+
+
+def test_centering_by_whole_cells_across_phi_pi() -> None:
+    sample = sample_of([[(1.0, 0.0, 3.12), (1.0, 0.0, -3.12), (1.0, 0.0, 3.0)], []])
+    phi = Center(snap=(0.1, 0.1)).apply(sample, None).collection("constituents")["phi"]
+    np.testing.assert_allclose(phi, [0.02, 2 * np.pi - 3.12 - 3.1, -0.1], atol=1e-6)
 
 
 def test_center_on_the_hardest_and_on_the_axis() -> None:
@@ -364,6 +386,22 @@ def test_values_that_vanish_are_no_longer_active() -> None:
     assert Power(exponent=3).apply(sample, None).image("image").counts.tolist() == [1]
 
 
+@few
+@given(some_jets, st.sampled_from([0.0, 0.5, 20.0, 1e4]), st.sampled_from([None, "pt", "count"]))
+def test_thresholds_keep_the_cells_at_or_above_the_minimum(jets: list[Jet], minimum: float, channel: Any) -> None:
+    sample = with_image(sample_of([*jets, []]), GRID, "pt", "count")
+    before = sample.image("image").dense()
+    after = Threshold(minimum=minimum, channel=channel).apply(sample, None).image("image")
+    compared = before[:, ["pt", "count"].index(channel or "pt")]
+    np.testing.assert_array_equal(after.dense(), before * (compared >= minimum)[:, None])
+
+
+def test_a_threshold_is_a_float32_as_the_values_are() -> None:
+    sample = with_image(sample_of([[(0.1, 0.0, 0.0), (0.3, 0.5, 0.5)]]))
+    assert Threshold(minimum=0.3).apply(sample, None).image("image").counts.tolist() == [1]
+    assert Threshold(minimum=0.1).apply(sample, None).image("image").counts.tolist() == [2]
+
+
 @pytest.mark.parametrize(
     ("step", "grid", "complaint"),
     [
@@ -374,6 +412,7 @@ def test_values_that_vanish_are_no_longer_active() -> None:
         (Translate(image="image", by=(1, 1)), {"eta": [-1, 0, 2], "phi": [-1, 0, 1]}, "several sizes"),
         (Flip(image="image"), {"eta": [-1, 0, 2], "phi": [-1, 0, 1]}, "not symmetric"),
         (Normalise(channels=("energy",)), GRID, "no channel energy"),
+        (Threshold(minimum=1, channel="energy"), GRID, "no channel energy"),
         (Pool(factor=2, image="constituents"), GRID, "constituents is no image"),
         (Center(collection="image"), GRID, "image is no collection"),
     ],
@@ -387,6 +426,7 @@ def test_what_does_not_fit_the_grid_is_known_before_anything_runs(step: Step, gr
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
+        (Center, {"snap": [0.1, 0]}),
         (Rotate, {"angle": "ramdom"}),
         (Rotate, {"image": "image", "collection": "constituents"}),
         (Flip, {"axis": "x"}),

@@ -64,7 +64,7 @@ def jets(prongs: int, rows: int, seed: int) -> Sample:
     constituents = Ragged(
         np.concatenate([[0], np.cumsum(counts)]), {k: v.astype(np.float32) for k, v in fields.items()}
     )
-    columns = {"event": np.arange(rows), "weight": np.ones(rows, np.float32)}
+    columns: dict[str, np.ndarray] = {"event": np.arange(rows), "weight": np.ones(rows, np.float32)}
     return Sample(columns, {"constituents": constituents})
 
 
@@ -165,7 +165,7 @@ def test_options_are_what_the_analysis_file_says() -> None:
         Tagging.model_validate({"signal": "top", "network": {"widths": [8], "blocks": [1, 1]}})
     with pytest.raises(ValueError, match="channel pt"):
         TASK.writes({"image": Image("image", GRID, (Channel("count"),))})
-    assert [task.name for task in hepimg_tasks()] == ["tagging", "trees", "fisher"]
+    assert [task.name for task in hepimg_tasks()] == ["tagging", "trees", "fisher", "two_sample"]
 
 
 def image_of(values: list[float], cell: int, channels: tuple[Channel, ...], grid: Grid = GRID) -> SparseImages:

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hepimg.sparse.backbones import ResidualBlock
 from hepimg.sparse.conv import InverseConv2d, SubmanifoldConv2d
@@ -65,3 +66,50 @@ class SparseBody(nn.Module):
         images = tensor.support.images
         total = sum_over(torch.relu(self.say(tensor.features)), images) / SITES
         return tensor.replace(tensor.features + spread(self.hear(total), images))
+
+
+class DenseBody(nn.Module):
+    """The same with torch's convolutions over all cells, empty ones included: what a sparse body is measured against.
+
+    Arguments as there.
+    """
+
+    def __init__(self, inputs: int, channels: int, blocks: int, kernel: int, *, first: bool) -> None:
+        super().__init__()
+        self.look = nn.Conv2d(inputs, channels, 5 if first else 1, padding="same")
+        self.expand = None if first else nn.ConvTranspose2d(channels, channels, 2, stride=2, bias=False)
+        self.blocks = nn.ModuleList([_DenseBlock(channels, kernel) for _ in range(blocks)])
+        self.say, self.hear = nn.Linear(channels, channels), nn.Linear(channels, channels)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, known: SparseTensor, coarser: Tensor | None) -> tuple[Tensor, Tensor]:
+        """See :class:`Body`."""
+        x = self.look(known.dense())
+        if self.expand is not None and coarser is not None:
+            x = x + self.expand(coarser)
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number == 0:
+                total = functional.relu(self.say(x.permute(0, 2, 3, 1))).sum((1, 2)) / SITES
+                x = x + self.hear(total)[:, :, None, None]
+        x = functional.relu(self.norm(x))
+        return x.permute(0, 2, 3, 1).flatten(0, 2)[known.support.keys], x
+
+
+class _DenseBlock(nn.Module):
+    """Two convolutions added to the identity, each after norm and ReLU."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, kernel, padding="same", bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, kernel, padding="same", bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = x + self.layers(x)
+        return residual

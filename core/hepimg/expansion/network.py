@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hepimg.expansion.bodies import SparseBody, State
+from hepimg.expansion.bodies import DenseBody, SparseBody, State
 from hepimg.expansion.pyramid import Level, Pyramid, born, bottom
 from hepimg.expansion.stage import Stage
 from hepimg.grid import Grid
@@ -43,6 +43,7 @@ class Expansion(nn.Module):
         threshold: least energy of an active cell, GeV; 0: none.
         order: ``colours``: sites are decided in four groups, which know those before them; ``none``: independently.
         emphasis: how much more the likelihood of hard cells counts, see :meth:`weights`.
+        dense: convolve over all cells, empty ones included; slow, for comparison.
     """
 
     def __init__(
@@ -54,13 +55,15 @@ class Expansion(nn.Module):
         threshold: float = 0.0,
         order: Literal["colours", "none"] = "colours",
         emphasis: float = 0.0,
+        dense: bool = False,
     ) -> None:
         super().__init__()
         self.emphasis = emphasis
         self.stages = nn.ModuleList()
+        make_body = DenseBody if dense else SparseBody
         for number in range(stages):
             count = blocks[min(number, len(blocks) - 1)]
-            body = SparseBody(KNOWN, channels, count, kernel, first=number == 0)
+            body = make_body(KNOWN, channels, count, kernel, first=number == 0)
             self.stages.append(Stage(body, channels, threshold, kernel if order == "colours" else 0))
 
     @property
@@ -72,7 +75,7 @@ class Expansion(nn.Module):
 
         The order of the colours is drawn from torch's generator.
         """
-        total = _per_image(pyramid.levels[0].energy, pyramid.levels[0].support)
+        total = per_image(pyramid.levels[0])
         state: State | None = None
         parent: Level | None = None
         losses = []
@@ -87,7 +90,7 @@ class Expansion(nn.Module):
     def forward(self, pyramid: Pyramid) -> Tensor:
         """The mean over images of the weighted negative log-likelihood."""
         first = pyramid.levels[0]
-        total = _per_image(first.energy, first.support)
+        total = per_image(first)
         parts = [
             (self.weights(level, total)[:, None] * nll).sum()
             for level, nll in zip(pyramid.levels, self.nll(pyramid), strict=False)
@@ -119,7 +122,7 @@ class Expansion(nn.Module):
         """
         device = next(self.parameters()).device
         level = bottom(images).to(device)
-        total = _per_image(level.energy, level.support)
+        total = per_image(level)
         state: State | None = None
         parent: Level | None = None
         for number, stage in enumerate(self._stages):
@@ -162,6 +165,8 @@ def order_of(support: Support, ranks: Tensor) -> Tensor:
     return ranks[image, row % 2 * 2 + column % 2]
 
 
-def _per_image(energy: Tensor, support: Support) -> Tensor:
-    """(n_images,) sums."""
-    return energy.new_zeros(support.batch_size).index_add(0, support.images.index.long(), energy)
+def per_image(level: Level) -> Tensor:
+    """(n_images,) float64 energy of each image."""
+    return level.energy.new_zeros(level.support.batch_size).index_add(
+        0, level.support.images.index.long(), level.energy
+    )

@@ -14,6 +14,9 @@ from hepimg.report.content import split_name
 HIGHER_IS_BETTER = ("auc", "rejection")
 """Metrics whose best value is set in bold; of others the report does not know which way is better."""
 
+SEED = r"([\w-]+\.)?seed=\d+"
+"""A seed in the name of a row: ``seed=2``, or ``tell.seed=2`` where ``seed`` is that of a task which ``tell`` reads."""
+
 Rows = Mapping[str, Mapping[str, Estimate]]
 """Row -> metric -> number."""
 
@@ -29,7 +32,7 @@ def arrange(metrics: Mapping[str, Estimate]) -> dict[str, dict[str, Estimate]]:
 
 def is_seed(row: str) -> bool:
     """Whether a row is one seed among several: ``tag[seed=2]``."""
-    return bool(re.search(r"[\[,]seed=\d+\]", row))
+    return bool(re.search(rf"[\[,]{SEED}\]", row))
 
 
 def metric_table(rows: Rows, first: str = "") -> str:
@@ -121,7 +124,7 @@ def _is_better(rows: Rows, metric: str, best: str, other: str) -> bool:
 
 def seeds_of(rows: Rows, name: str) -> list[str]:
     """The rows of single seeds behind a row that is their mean."""
-    return [row for row in rows if is_seed(row) and re.sub(r",?seed=\d+", "", row).replace("[]", "") == name]
+    return [row for row in rows if is_seed(row) and re.sub(rf",?{SEED}", "", row).replace("[]", "") == name]
 
 
 def _mean_error(rows: Rows, metric: str, names: Sequence[str]) -> float:

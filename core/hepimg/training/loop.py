@@ -64,7 +64,7 @@ def fit(
         valid: rows for the validation loss; random steps rest.
         options: how.
         run: seed, device, folder of the checkpoint and of ``log.csv``, log and progress.
-        prepare: what the loss needs of a batch.
+        prepare: what the loss needs of a batch; like the loss, it may draw from torch's global generator.
 
     Returns:
         The module with averaged weights, on the CPU, in evaluation mode; with patience, those of the best epoch.
@@ -140,7 +140,7 @@ class _Training:
         total, rate, step = 0.0, 0.0, number * self.steps_per_epoch
         self.module.train()
         for sample in self.train.batches(self.options.batch_size, self.run.seed, number):
-            loss, rate = self.step(step, self.prepare(sample))
+            loss, rate = self.step(step, sample)
             total, step = total + loss, step + 1
             self.run.progress.advance(1, f"loss {loss:.4f}")
         return {
@@ -151,13 +151,13 @@ class _Training:
             "learning_rate": rate,
         }
 
-    def step(self, number: int, inputs: Any) -> tuple[float, float]:
+    def step(self, number: int, sample: Sample) -> tuple[float, float]:
         """One step of the optimizer: its loss and learning rate."""
         self._seed("step", number)
         rate, momentum = self.options.cycle(number, self.options.epochs * self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
-        loss = self.loss(self.module, self.fabric.to_device(inputs))
+        loss = self.loss(self.module, self.fabric.to_device(self.prepare(sample)))
         if not math.isfinite(value := loss.item()):
             raise DataError(f"the loss is {value} at step {number}", fix=DIVERGED)
         self.optimizer.zero_grad()

@@ -1,0 +1,1 @@
+"""Pictures of anything, to try on them what was made for jets."""

@@ -1,0 +1,72 @@
+"""How cells of training images are divided among the smaller ones they consist of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hepimg.errors import DataError
+from hepimg_superres.blocks import Cells, Floats, Integers, neighbours
+
+if TYPE_CHECKING:
+    from hepimg.dataset import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """Cells of training images and how they are divided.
+
+    Args:
+        energy: (n,) energy of each cell, in the unit of the channel.
+        total: (n,) energy of its image.
+        around: (n, 8) energies of the neighbours.
+        fractions: (n, factor^2) shares of the cells that it consists of, in row-major order.
+    """
+
+    energy: Floats
+    total: Floats
+    around: Floats
+    fractions: Floats
+
+    def __getitem__(self, chosen: Integers) -> Patches:
+        return Patches(self.energy[chosen], self.total[chosen], self.around[chosen], self.fractions[chosen])
+
+
+def patches(train: Dataset, image: str, pooled: int, factor: int, limit: int, seed: int) -> Patches:
+    """Cells of ``factor`` x ``factor`` cells in images that are pooled by ``pooled`` first.
+
+    Args:
+        train: rows to learn from; random steps rest.
+        image: fine image; its first channel is the energy.
+        pooled: cells along each axis that are taken together before.
+        factor: cells along each axis of a patch.
+        limit: how many patches; where there are more, a random choice that does not depend on the order of the rows.
+        seed: of that choice.
+
+    Raises:
+        DataError: no training image has an active cell.
+    """
+    from hepimg.random import entries_of, uniform
+
+    kept: Patches | None = None
+    keys = np.zeros(0)
+    for _, sample in train.samples():
+        images = sample.image(image)
+        fine, _ = Cells.of(images).gathered(pooled)
+        cells, fractions = fine.gathered(factor)
+        new = uniform(entries_of(sample.column("row")[cells.image], cells.numbers), seed, "patches", pooled)
+        some = Patches(cells.energy, images.sum()[cells.image, 0], neighbours(cells), fractions)
+        both = some if kept is None else _together(kept, some)
+        keys = np.concatenate([keys, new])
+        first = np.argsort(keys, kind="stable")[:limit]
+        kept, keys = both[first], keys[first]
+    if kept is None or not len(keys):
+        raise DataError(f"no active cell in the images {image} to train on", fix="Look at the steps that fill them.")
+    return kept
+
+
+def _together(some: Patches, others: Patches) -> Patches:
+    fields = ("energy", "total", "around", "fractions")
+    return Patches(*(np.concatenate([getattr(some, name), getattr(others, name)]) for name in fields))
