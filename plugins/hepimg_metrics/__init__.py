@@ -1,4 +1,4 @@
-"""Metrics: receiver operating characteristics, mean images, observables, and one resolution against another."""
+"""Metrics: ROC curves, mean images, observables, one resolution against another, generated images against true ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def hepimg_metrics() -> Iterable[type[Metric]]:
-    """Offer ``roc``, ``images``, ``observables``, ``profile``, ``resolution`` and ``scatter``."""
+    """Offer ``closure``, ``roc``, ``images``, ``observables``, ``profile``, ``resolution`` and ``scatter``."""
+    from hepimg_metrics.closure.closure import Closure
     from hepimg_metrics.images import Images
     from hepimg_metrics.observables import Observables
     from hepimg_metrics.profile import Profile
@@ -21,4 +22,4 @@ def hepimg_metrics() -> Iterable[type[Metric]]:
     from hepimg_metrics.roc import Roc
     from hepimg_metrics.scatter import Scatter
 
-    return [Roc, Images, Observables, Profile, Resolution, Scatter]
+    return [Closure, Roc, Images, Observables, Profile, Resolution, Scatter]

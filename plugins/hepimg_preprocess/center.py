@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, model_validator
 
 from hepimg.components import Collection, Column, Field, Port, Ports, Step
 from hepimg_preprocess.ports import collection_port
 
 if TYPE_CHECKING:
     from hepimg.sample import Sample
+
+LOWER = 1e-3
+"""Part of a width by which a lattice point may be farther than the next and still be taken."""
 
 
 class Center(Step):
@@ -32,9 +35,15 @@ class Center(Step):
     )
     snap: tuple[PositiveFloat, PositiveFloat] | None = Field(
         None,
-        description="move along y and phi by the nearest whole multiple of these widths only: cells that wide divide a "
-        "jet as they did before, wherever its middle is",
+        description="move along y and phi by whole multiples of these widths, the centroid of cells so wide to within "
+        "half a cell: they divide a jet as they did before, and nothing tells how it is spread inside them",
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Center:
+        if self.snap is not None and self.on != "centroid":
+            raise ValueError(f"snap goes with on: centroid; on: {self.on} would tell more of the jet than its cells do")
+        return self
 
     def reads(self) -> Sequence[Port]:
         """Particles, and the jet axis where it is the origin."""
@@ -57,11 +66,19 @@ class Center(Step):
             origin = hardest(offsets, particles["pt"], y, phi)
         else:
             origin = centroid(offsets, particles["pt"], y, phi)
-        if self.snap is not None:
-            origin = _snapped(origin[0], self.snap[0]), _snapped(origin[1], self.snap[1])
-        y, phi = translate(offsets, y, phi, *origin)
+        if self.snap is None:
+            y, phi = translate(offsets, y, phi, *origin)
+        else:
+            # Into the frame of the lattice, where phi is not wrapped; then to what the cells alone know of the middle.
+            y, phi = translate(offsets, y, phi, *_nearest(self.snap, origin))
+            cells = [(np.floor(x / width) + 0.5) * width for x, width in zip((y, phi), self.snap, strict=True)]
+            y, phi = translate(offsets, y, phi, *_nearest(self.snap, centroid(offsets, particles["pt"], *cells)))
         return sample.with_collection(self.collection, particles.with_fields(y=y, phi=phi))
 
 
-def _snapped(origin: NDArray[Any], width: float) -> NDArray[Any]:
-    return np.rint(origin / width) * width
+def _nearest(widths: tuple[float, float], point: tuple[NDArray[Any], NDArray[Any]]) -> list[NDArray[Any]]:
+    """The point of the lattice nearest to a point, as y and phi.
+
+    Where two are equally near (for a jet of one cell, whatever rounding says) it is the lower.
+    """
+    return [np.rint(x / width - LOWER) * width for x, width in zip(point, widths, strict=True)]

@@ -181,16 +181,23 @@ def test_centering_does_not_feel_where_phi_is_cut(jets: list[Jet], turn: float) 
 
 
 @few
-@given(some_jets, st.sampled_from([(0.1, 0.1), (0.3, 0.05)]), st.sampled_from(["centroid", "hardest"]))
-def test_centering_by_whole_cells_leaves_less_than_half_a_cell(jets: list[Jet], snap: Any, on: Any) -> None:
-    """What is left of the way to the origin is under half a width; the way itself is whole widths (and turns)."""
-    sample = sample_of([[(pt, y, phi / 10) for pt, y, phi in jet] for jet in jets])
-    exact = Center(on=on).apply(sample, None).collection("constituents")
-    snapped = Center(on=on, snap=snap).apply(sample, None).collection("constituents")
-    for name, width in zip(("y", "phi"), snap, strict=True):
-        assert np.abs(snapped[name] - exact[name]).max(initial=0) <= width / 2 + 1e-5
-        widths = (snapped[name].astype(float) - sample.collection("constituents")[name]) / width
-        np.testing.assert_allclose(widths, np.rint(widths), atol=1e-4)
+@given(some_jets, st.sampled_from([(0.1, 0.1), (0.3, 0.05)]), st.integers(0, 99))
+def test_centering_by_whole_cells(jets: list[Jet], snap: Any, seed: int) -> None:
+    """Jets move by whole widths, to within a width; where particles are inside their cells tells nothing."""
+    rng, widths = np.random.default_rng(seed), np.array(snap)
+    cells = [[(pt, np.floor(np.array([y, phi / 10]) / widths)) for pt, y, phi in jet] for jet in jets]
+    moved = []
+    for _ in range(2):
+        places = [[(pt, *((cell + rng.uniform(0.05, 0.95, 2)) * widths)) for pt, cell in jet] for jet in cells]
+        sample = sample_of(places)
+        before, after = (some.collection("constituents") for some in (sample, Center(snap=snap).apply(sample, None)))
+        steps = np.array([(after[name].astype(float) - before[name]) for name in ("y", "phi")]).T / widths
+        np.testing.assert_allclose(steps, np.rint(steps), atol=1e-3)
+        exact = Center().apply(sample, None).collection("constituents")
+        for name, width in zip(("y", "phi"), snap, strict=True):
+            assert np.abs(after[name] - exact[name]).max(initial=0) <= 1.01 * width
+        moved.append(np.rint(steps))
+    np.testing.assert_array_equal(*moved)
 
 
 def test_centering_by_whole_cells_across_phi_pi() -> None:
@@ -427,6 +434,7 @@ def test_what_does_not_fit_the_grid_is_known_before_anything_runs(step: Step, gr
     ("kind", "options"),
     [
         (Center, {"snap": [0.1, 0]}),
+        (Center, {"snap": [0.1, 0.1], "on": "hardest"}),
         (Rotate, {"angle": "ramdom"}),
         (Rotate, {"image": "image", "collection": "constituents"}),
         (Flip, {"axis": "x"}),

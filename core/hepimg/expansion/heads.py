@@ -48,7 +48,7 @@ class LogisticMixture(nn.Module):
         hidden: width of its two hidden layers.
     """
 
-    def __init__(self, inputs: int, components: int = 8, hidden: int = 64) -> None:
+    def __init__(self, inputs: int, components: int = 8, hidden: int = 96) -> None:
         super().__init__()
         self.components = components
         last = nn.Linear(hidden, 3 * components)

@@ -143,16 +143,21 @@ class Expansion(nn.Module):
 def describe(level: Level, parent: Level | None, total: Tensor) -> SparseTensor:
     """What is known of each site: energies, absolute and relative to parent and image, and where it is.
 
+    Places are measured from the centroid of the energy, in half widths of the image: it is known better at every stage.
+
     Args:
         level: the sites.
         parent: the level before; None at the coarsest.
         total: (n_images,) energy of each image.
     """
     support, energy = level.support, level.energy
-    fraction = energy / total[support.images.index]
+    image = support.images.index.long()
+    fraction = energy / total[image]
     of_parent = torch.ones_like(energy) if parent is None else energy / parent.energy[level.parents]
     half = torch.tensor(support.shape, device=energy.device) / 2
-    y, x = ((support.sites[:, 1:] + 0.5 - half) / half).double().unbind(1)
+    place = ((support.sites[:, 1:] + 0.5) / half).double()
+    centroid = place.new_zeros(support.batch_size, 2).index_add(0, image, fraction[:, None] * place)
+    y, x = (place - centroid[image]).unbind(1)
     r = torch.hypot(y, x)
     energies = [energy.clamp(min=1e-25).log() / 3, fraction**0.3, fraction.sqrt(), of_parent.log()]
     places = [y, x, r, (r + 0.02).log() / 2]
