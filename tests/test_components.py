@@ -51,6 +51,7 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("source", "delphes"): [{"files": "d.root", "particles": "towers"}, {"files": "d.root", "drop_invalid": True}],
     ("source", "delphes_jets"): [{"files": "d.root", "drop_invalid": True}],
     ("source", "calochallenge"): [{"files": "c.h5", "binning": "c.xml", "particle": "photon"}],
+    ("source", "noise"): [{}, {"particles": 3, "sigma": 10.0, "window": (0.5, 3.0)}],
     ("step", "cluster"): [{"pt": (20.0, None)}],
     ("step", "calorimeter"): [{}, {"electromagnetic": {"stochastic": 0.1}}],
     ("step", "overlay"): [{"pool": "soft", "mu": 5.0}, {"pool": "soft", "mu": {"uniform": (0, 9)}, "rotate": False}],
@@ -66,11 +67,33 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("step", "translate"): [{"by": (0.1, 0.1)}, {"by": (0.1, 0.1), "random": False}, {"by": (2, 2), **IMAGE}],
     ("step", "rotate"): [{}, {"angle": "principal_axis"}, {"angle": 30.0}, IMAGE],
     ("step", "flip"): [{}, {"axis": "harder"}, IMAGE],
+    ("step", "center"): [{}, {"snap": (0.1, 0.1)}],
     ("step", "power"): [{"exponent": 0.5}],
+    ("step", "threshold"): [{"minimum": 10.0}],
     ("task", "tagging"): [{"signal": "two", **FAST_NETWORK}],
     ("task", "trees"): [{"signal": "two", "observables": ("mass", "girth")}],
     ("task", "fisher"): [{"signal": "two", "observables": ("mass", "girth")}],
+    ("task", "two_sample"): [{"truth": "hr", "generated": "image", **FAST_NETWORK}],
+    ("task", "super_resolution"): [
+        {"network": {"channels": 4, "blocks": (1,), "kernel": 3}, "fit": {"epochs": 1}, **options}
+        for options in ({"draws": 2}, {"correct": True})
+    ],
+    ("task", "superres_gan"): [
+        {
+            "networks": {
+                "rrdb": 1,
+                "filters": 4,
+                "upsampling": ("ps", "tc"),
+                "reset": 1,
+                "discriminator_filters": 4,
+                "discriminator_blocks": 2,
+            },
+            "fit": {"steps": 2, "batch_size": 8, "evaluate_every": 1},
+        }
+    ],
+    ("task", "superres_baseline"): [{"how": "uniform"}, {"how": "marginal", "draws": 2}, {"how": "nearest"}],
     ("metric", "roc"): [{"scores": ["tag.score"], "signal": "two", "replicas": 5}],
+    ("metric", "closure"): [{"truth": "image", "generated": ["again.image"], "replicas": 5}],
     ("metric", "images"): [{"image": "image"}],
     ("metric", "profile"): [{"against": "mass", "collections": ["constituents"], "images": ["image"], "replicas": 5}],
     ("metric", "scatter"): [{"against": ["lr2"], "replicas": 5}],
@@ -81,11 +104,13 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
 
 
 def jets(rows: int, prongs: int = 1, seed: int = 1) -> Sample:
-    """Centred toy jets with an image, and the density of pileup in their events."""
+    """Centred toy jets with an image, at a high and a low resolution, and the density of pileup in their events."""
     registry = load_registry()
     sample = registry.find("step", "center").component().apply(toy_jets(rows, prongs, seed), None)  # type: ignore[attr-defined]
     pixelate = registry.find("step", "pixelate").component.model_validate({"grid": GRID})
     image = pixelate.apply(sample, None)  # type: ignore[attr-defined]
+    pool = registry.find("step", "pool").component.model_validate({"factor": 4, "into": "lr"})
+    image = pool.apply(image, None).with_images(hr=image.image("image"))  # type: ignore[attr-defined]
     density = {name: np.full(rows, 5.0, np.float32) for name in ("rho", "rho_m")}
     return image.with_columns(dict.fromkeys(density, "GeV"), **density)  # type: ignore[no-any-return]
 
@@ -144,6 +169,7 @@ def test_every_metric_keeps_the_contract(metric: type[Metric], options: dict[str
     test = merge({"one": jets(60, 1, 1), "two": jets(60, 2, 2)})
     score = {"tag.score": test.column("mass") / 200}
     test = test.with_columns(**score).with_collection("lr2", test.collection("constituents"))
+    test = test.with_images(**{"again.image": test.image("image")})
     check_metric(metric.model_validate(options), test)
 
 

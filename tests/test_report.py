@@ -15,7 +15,16 @@ from hepimg.errors import DataError
 from hepimg.report import write_figures, write_report
 from hepimg.report.content import read_log, split_name
 from hepimg.report.page import duration
-from hepimg.report.tables import arrange, best_row, heading, metric_table, written
+from hepimg.report.tables import (
+    MOST_COLUMNS,
+    arrange,
+    best_row,
+    family_table,
+    heading,
+    metric_table,
+    split_families,
+    written,
+)
 
 VOID = {"meta", "img", "br", "link", "hr"}
 
@@ -66,6 +75,7 @@ def folder(tmp_path):
         "tag.rejection@0.3": {"value": 2000.0, "error": None, "n": 9, "limit": True},
         "trees.rejection@0.3": {"value": 453.1, "error": 42.0, "n": 9},
         "image.active@qcd": {"value": 60.12, "error": 0.31, "n": 9},
+        "trees.w1@mass:top": {"value": 7.25, "error": 0.5, "n": 9},
     })  # fmt: skip
     facts = {"cross_section_pb": 1234.5, "cross_section_pb_error": 5.31, "process": "HardQCD:all"}
     sample = {"key": "k" * 20, "rows": 30000, "checksum": "c" * 64, "facts": facts}
@@ -210,3 +220,21 @@ def test_numbers_and_headings_as_written():
     assert heading("mean@qcd") == "mean (qcd)"
     assert arrange({"a.x": Estimate(1), "a.y": Estimate(2)}) == {"a": {"x": Estimate(1), "y": Estimate(2)}}
     assert [duration(s) for s in (0.4, 41, 700, 12000)] == ["400 ms", "41 s", "12 min", "3.3 h"]
+
+
+def test_numbers_of_observables_have_tables_of_their_own(folder):
+    numbers = {"a.auc": Estimate(0.5), "a.w1@mass:top": Estimate(1.0), "b.w1@mass:top": Estimate(2.0)}
+    others, families = split_families(arrange(numbers))
+    assert others == {"a": {"auc": Estimate(0.5)}}
+    assert families == {("w1", "top"): {"a": {"mass": Estimate(1.0)}, "b": {"mass": Estimate(2.0)}}}
+    table = family_table(families["w1", "top"])
+    assert table.count("<tr>") == 2
+    assert "<th scope='row'>mass</th><td>1</td><td>2</td>" in table
+    write_report(folder)
+    assert "<summary>w1: top</summary>" in (folder / "report.html").read_text()
+
+
+def test_many_metrics_stand_below_each_other():
+    few, many = ({"a": {f"m{k}": Estimate(k) for k in range(n)}} for n in (MOST_COLUMNS, MOST_COLUMNS + 1))
+    assert metric_table(few).count("<tr>") == 2
+    assert metric_table(many).count("<tr>") == 1 + MOST_COLUMNS + 1

@@ -12,7 +12,7 @@ from typing import Any
 from hepimg.figures import rounded
 from hepimg.report.content import Content
 from hepimg.report.curves import is_broad, loss_curve, png
-from hepimg.report.tables import arrange, definitions, is_seed, metric_table, text_table
+from hepimg.report.tables import arrange, definitions, family_table, is_seed, metric_table, split_families, text_table
 
 
 def page(content: Content) -> str:
@@ -57,7 +57,7 @@ def _headline(content: Content) -> str:
 
 def _numbers(content: Content) -> str:
     """The tasks' numbers, those of their seeds folded away, then all others."""
-    rows = arrange(content.metrics)
+    rows, families = split_families(arrange(content.metrics))
     tasks = {*content.analysis.get("tasks", {})}
     groups = {name.partition("[")[0] for name in tasks}
     ours = {
@@ -80,6 +80,10 @@ def _numbers(content: Content) -> str:
         parts.append(f"<details><summary>Each seed</summary>{metric_table(seeds, 'task')}</details>")
     if others:
         parts.append(metric_table(others))
+    for (kind, label), family in families.items():
+        shown = {row: numbers for row, numbers in family.items() if not is_seed(row)} or family
+        summary = escape(f"{kind.replace('_', ' ')}: {label}")
+        parts.append(f"<details><summary>{summary}</summary>{family_table(shown)}</details>")
     return "".join(parts)
 
 

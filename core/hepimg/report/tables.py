@@ -14,6 +14,9 @@ from hepimg.report.content import split_name
 HIGHER_IS_BETTER = ("auc", "rejection")
 """Metrics whose best value is set in bold; of others the report does not know which way is better."""
 
+MOST_COLUMNS = 12
+"""Metrics that stand side by side."""
+
 SEED = r"([\w-]+\.)?seed=\d+"
 """A seed in the name of a row: ``seed=2``, or ``tell.seed=2`` where ``seed`` is that of a task which ``tell`` reads."""
 
@@ -36,22 +39,57 @@ def is_seed(row: str) -> bool:
 
 
 def metric_table(rows: Rows, first: str = "") -> str:
-    """An HTML table of the rows, the best of each column in bold.
+    """An HTML table of the rows, the best of each metric in bold; of many metrics, each has a line of its own.
 
     Args:
         rows: numbers by row and metric.
-        first: heading of the first column.
+        first: heading of the rows' names.
     """
-    columns = sorted(dict.fromkeys(metric for row in rows.values() for metric in row), key=_order)
-    best = {metric: best_row(rows, metric) for metric in columns}
-    lines = [
-        f"<tr><th scope='col'>{escape(first)}</th>{''.join(f'<th scope=col>{heading(m)}</th>' for m in columns)}</tr>"
-    ]
+    metrics = sorted(dict.fromkeys(metric for row in rows.values() for metric in row), key=_order)
+    best = {metric: best_row(rows, metric) for metric in metrics}
+    cells = {
+        (name, metric): _cell(row.get(metric), best[metric] == name) for name, row in rows.items() for metric in metrics
+    }
+    if len(metrics) > MOST_COLUMNS:
+        lines = [(heading(metric), [cells[name, metric] for name in rows]) for metric in metrics]
+        return _table("", [escape(name) for name in rows], lines)
+    lines = [(escape(name), [cells[name, metric] for metric in metrics]) for name in rows]
+    return _table(first, [heading(metric) for metric in metrics], lines)
+
+
+def split_families(rows: Rows) -> tuple[Rows, dict[tuple[str, str], Rows]]:
+    """Numbers of the kind ``w1@mass:top`` apart from the others.
+
+    Returns:
+        The others by row and metric; and for each pair of kind and class, such as (w1, top), those by row and point
+        (mass).
+    """
+    others: dict[str, dict[str, Estimate]] = {}
+    families: dict[tuple[str, str], dict[str, dict[str, Estimate]]] = {}
     for name, row in rows.items():
-        cells = [_cell(row.get(metric), best[metric] == name) for metric in columns]
-        lines.append(f"<tr><th scope='row'>{escape(name)}</th>{''.join(cells)}</tr>")
-    head, body = lines[0], "".join(lines[1:])
-    return f"<div class='wide'><table class='numbers'><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+        for metric, number in row.items():
+            kind, _, point = metric.partition("@")
+            point, colon, label = point.rpartition(":")
+            if colon:
+                families.setdefault((kind, label), {}).setdefault(name, {})[point] = number
+            else:
+                others.setdefault(name, {})[metric] = number
+    return others, dict(families)
+
+
+def family_table(rows: Rows) -> str:
+    """An HTML table of one family: a line for each point, a column for each row."""
+    points = dict.fromkeys(point for row in rows.values() for point in row)
+    lines = [(escape(point), [_cell(row.get(point), False) for row in rows.values()]) for point in points]
+    return _table("", [escape(name) for name in rows], lines)
+
+
+def _table(corner: str, columns: Sequence[str], lines: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """Headings and names of lines are HTML already."""
+    head = "".join(f"<th scope='col'>{name}</th>" for name in (escape(corner), *columns))
+    body = "".join(f"<tr><th scope='row'>{name}</th>{''.join(cells)}</tr>" for name, cells in lines)
+    table = f"<table class='numbers'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class='wide'>{table}</div>"
 
 
 def heading(metric: str) -> str:
