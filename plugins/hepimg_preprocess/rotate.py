@@ -24,16 +24,17 @@ class Rotate(Move):
 
     name: ClassVar[str] = "rotate"
 
-    angle: float | Literal["random", "principal_axis"] = Field(
+    angle: float | Literal["random", "quarter", "principal_axis"] = Field(
         "random",
-        description="degrees from y towards phi; or random, uniform over the circle; or principal_axis: the longer "
+        description="degrees from y towards phi; or random, uniform over the circle; or quarter: a random number of "
+        "quarter turns, under which square cells stay whole; or principal_axis: the longer "
         "axis of the pT pattern (first channel of an image) comes to lie along y, its harder far side at positive y",
     )
 
     @property
     def is_random(self) -> bool:
         """Whether the angle is drawn."""
-        return self.angle == "random"
+        return self.angle in ("random", "quarter")
 
     def check_grid(self, grid: Grid) -> None:
         """Cells must be of one size, and none the neighbour of one on the other side."""
@@ -74,6 +75,8 @@ class Rotate(Move):
 
         if self.angle == "random":
             return 2 * math.pi * draw(sample, seed, "angle")
+        if self.angle == "quarter":
+            return math.pi / 2 * np.floor(4 * draw(sample, seed, "angle"))
         if self.angle == "principal_axis":
             return -principal_angle(offsets, pt, y, phi)
         return np.full(len(sample), math.radians(self.angle))

@@ -74,6 +74,7 @@ ALL_STEPS: list[Step] = [
     Rotate(),
     Rotate(angle="principal_axis"),
     Rotate(angle=30.0),
+    Rotate(angle="quarter"),
     Rotate(image="image"),
     Rotate(image="image", angle="principal_axis"),
     Flip(),
@@ -198,6 +199,15 @@ def test_centering_by_whole_cells(jets: list[Jet], snap: Any, seed: int) -> None
             assert np.abs(after[name] - exact[name]).max(initial=0) <= 1.01 * width
         moved.append(np.rint(steps))
     np.testing.assert_array_equal(*moved)
+
+
+def test_quarter_turns() -> None:
+    sample = sample_of([[(1.0, 0.3, 0.1)]] * 400)
+    turned = Rotate(angle="quarter").apply(sample, 1).collection("constituents")
+    turns = np.arctan2(turned["phi"], turned["y"]) - np.arctan2(0.1, 0.3)
+    quarters = np.rint(turns / (np.pi / 2))
+    np.testing.assert_allclose(turns, quarters * np.pi / 2, atol=1e-6)
+    assert np.bincount(quarters.astype(int) % 4, minlength=4).min() > 60
 
 
 def test_centering_by_whole_cells_across_phi_pi() -> None:
