@@ -34,15 +34,17 @@ class Network(Options):
 
     channels: int = Field(48, ge=1, description="features of each site")
     blocks: tuple[int, ...] = Field(
-        (3, 2, 2), min_length=1, description="residual blocks of each stage; the last number also for all further ones"
+        (5, 2, 2), min_length=1, description="residual blocks of each stage; the last number also for all further ones"
     )
     kernel: int = Field(5, ge=1, description="size of the convolutions, odd")
-    order: Literal["colours", "none"] = Field(
-        "colours",
-        description="colours: sites are decided in four groups, each knowing those before it; none: independently",
+    order: tuple[Literal["sites", "colours", "none"], ...] = Field(
+        ("sites", "colours"),
+        min_length=1,
+        description="how the sites of each stage are decided, the last also for all further ones: sites: one after the "
+        "other, each knowing those before it; colours: in four groups; none: independently",
     )
     emphasis: float = Field(
-        0.0,
+        20.0,
         ge=0,
         description="how much more hard cells count in training: by 1 + emphasis x sqrt(E / E of the jet)",
     )

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from hepimg.expansion import Expansion, Pyramid
-from hepimg.expansion.network import describe, order_of
+from hepimg.expansion.network import describe
+from hepimg.expansion.order import groups_of, ranks_of
 from hepimg.expansion.shares import PATTERNS, pattern_of
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
@@ -37,7 +38,7 @@ def network(stages: int = 2, **options) -> Expansion:
     return Expansion(stages, channels=8, blocks=(1,), kernel=3, **options).eval()
 
 
-@pytest.mark.parametrize("order", ["colours", "none"])
+@pytest.mark.parametrize("order", [("colours",), ("sites", "none")])
 def test_pooling_what_is_drawn_gives_back_what_was_given(order):
     low = jets(6, COARSE)
     drawn = network(threshold=0.1, order=order).sample(low, FINE, np.arange(6), seed=1, draw=0)
@@ -92,6 +93,18 @@ def test_an_ordered_convolution_hears_earlier_sites_only():
         torch.testing.assert_close(layer(tensor, order, now).features[mine], output[mine])
 
 
+def test_ranks_rise_without_gaps_in_each_image():
+    support = Pyramid.of(jets(4, FINE), 1).levels[0].support
+    numbers = torch.rand(len(support), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ranks = ranks_of(support, numbers)
+    for image in range(4):
+        mine = support.images.index == image
+        assert torch.equal(ranks[mine], numbers[mine].argsort().argsort())
+    colours = groups_of("colours", support)
+    assert torch.equal(ranks_of(support, colours / 4)[support.images.index == 0], colours[support.images.index == 0])
+    assert groups_of("sites", support).unique().numel() <= 64
+
+
 def test_no_site_knows_of_those_after_it():
     """Change the children of the sites of one rank: the likelihood of those of the same and of lower ranks stays."""
     images = jets(3, FINE, occupancy=0.5)
@@ -99,7 +112,10 @@ def test_no_site_knows_of_those_after_it():
     net = network(1)
     total = level.energy.new_zeros(3).index_add(0, level.support.images.index.long(), level.energy)
     tensor, _ = net.stages[0](describe(level, None, total), None)
-    order = order_of(level.support, torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]]))
+    numbers = torch.rand(3, 4, dtype=torch.float64)[
+        level.support.images.index.long(), groups_of("colours", level.support)
+    ]
+    order = ranks_of(level.support, numbers)
     before = net.stages[0].nll(tensor, level, order)
     for rank in range(4):
         mine = (order == rank)[:, None]
@@ -120,8 +136,7 @@ def test_draws_follow_the_likelihood():
         level = Pyramid.of(drawn, 1).levels[0]
         total = torch.full((1500,), 120.0, dtype=torch.float64)
         tensor, _ = net.stages[0](describe(level, None, total), None)
-        ranks = torch.arange(4).expand(1500, 4)
-        order = order_of(level.support, ranks)
+        order = ranks_of(level.support, groups_of("colours", level.support) / 4)
         numbers = torch.rand(6000, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         children = net.stages[0].sample(tensor, level.energy, order, numbers)
         again = type(level)(level.support, level.energy, level.slots, children)

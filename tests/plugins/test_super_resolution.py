@@ -103,7 +103,7 @@ def test_a_low_image_of_its_own_is_corrected():
     ratio = drawn.dense()[there] / low.dense()[there]
     ratio = ratio[ratio > 0]
     assert len(ratio) > 0.95 * there.sum()
-    assert np.mean(ratio == 1) == pytest.approx(0.7, abs=0.04)
+    assert np.mean(ratio == 1) == pytest.approx(0.7, abs=0.1)
     assert np.median(ratio[ratio != 1]) == pytest.approx(0.5, abs=0.05)
 
 

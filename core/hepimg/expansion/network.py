@@ -1,7 +1,7 @@
 """Expansion: the network of all stages, as a likelihood to train with and as a generator."""
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hepimg.expansion.bodies import DenseBody, SparseBody, State
+from hepimg.expansion.order import Order, groups_of, n_groups, ranks_of
 from hepimg.expansion.pyramid import Level, Pyramid, born, bottom
 from hepimg.expansion.stage import Stage
 from hepimg.grid import Grid
@@ -20,9 +21,6 @@ from hepimg.sparse.tensor import SparseTensor
 
 KNOWN = 8
 """Numbers that are known of a site before any network."""
-
-COLOURS = 4
-"""Sites are coloured by the parities of row and column; each image has its own order of the colours."""
 
 NUMBERS = 7
 """Random numbers of a site: one for the pattern, two for each split."""
@@ -41,7 +39,7 @@ class Expansion(nn.Module):
         blocks: residual blocks of each stage.
         kernel: size of the convolutions, odd.
         threshold: least energy of an active cell, GeV; 0: none.
-        order: ``colours``: sites are decided in four groups, which know those before them; ``none``: independently.
+        order: of each stage, in which its sites are decided; the last also for all further ones.
         emphasis: how much more the likelihood of hard cells counts, see :meth:`weights`.
         dense: convolve over all cells, empty ones included; slow, for comparison.
     """
@@ -53,18 +51,19 @@ class Expansion(nn.Module):
         blocks: Sequence[int] = (3, 2, 2),
         kernel: int = 5,
         threshold: float = 0.0,
-        order: Literal["colours", "none"] = "colours",
+        order: Sequence[Order] = ("sites", "colours"),
         emphasis: float = 0.0,
         dense: bool = False,
     ) -> None:
         super().__init__()
         self.emphasis = emphasis
+        self.orders = [order[min(number, len(order) - 1)] for number in range(stages)]
         self.stages = nn.ModuleList()
         make_body = DenseBody if dense else SparseBody
         for number in range(stages):
             count = blocks[min(number, len(blocks) - 1)]
             body = make_body(KNOWN, channels, count, kernel, first=number == 0)
-            self.stages.append(Stage(body, channels, threshold, kernel if order == "colours" else 0))
+            self.stages.append(Stage(body, channels, threshold, kernel if self.orders[number] != "none" else 0))
 
     @property
     def _stages(self) -> list[Stage]:
@@ -73,17 +72,16 @@ class Expansion(nn.Module):
     def nll(self, pyramid: Pyramid) -> list[Tensor]:
         """Negative log-likelihoods of each stage: (n_sites, 2), of patterns and of shares.
 
-        The order of the colours is drawn from torch's generator.
+        The orders of the sites are drawn from torch's generator.
         """
         total = per_image(pyramid.levels[0])
         state: State | None = None
         parent: Level | None = None
         losses = []
-        for stage, level in zip(self._stages, pyramid.levels, strict=False):
+        for stage, level, order in zip(self._stages, pyramid.levels, self.orders, strict=False):
             known = describe(level, parent, total)
             tensor, state = stage(known, state)
-            ranks = torch.rand(level.support.batch_size, COLOURS, device=level.energy.device).argsort(1)
-            losses.append(stage.nll(tensor, level, order_of(level.support, ranks)))
+            losses.append(stage.nll(tensor, level, _random_ranks(order, level.support)))
             parent = level
         return losses
 
@@ -128,10 +126,11 @@ class Expansion(nn.Module):
         for number, stage in enumerate(self._stages):
             tensor, state = stage(describe(level, parent, total), state)
             key = (seed, draw, number)
-            ranks = np.stack([uniform(rows, *key, "order", colour) for colour in range(COLOURS)], 1).argsort(1)
-            order = order_of(level.support, torch.from_numpy(ranks).to(device))
             sites = level.support.to("cpu")
-            entries = entries_of(rows[sites.images.index.numpy()], sites.cells.numpy())
+            row = rows[sites.images.index.numpy()]
+            groups = entries_of(row, groups_of(self.orders[number], sites).numpy())
+            order = ranks_of(level.support, torch.from_numpy(uniform(groups, *key, "order")).to(device))
+            entries = entries_of(row, sites.cells.numpy())
             numbers = torch.from_numpy(np.stack([uniform(entries, *key, k) for k in range(NUMBERS)], 1)).to(device)
             children = stage.sample(tensor, level.energy, order, numbers)
             parent, level = level, born(level.support, children)
@@ -164,10 +163,11 @@ def describe(level: Level, parent: Level | None, total: Tensor) -> SparseTensor:
     return SparseTensor.on(RuleCache(support), torch.stack(energies + places, 1).float())
 
 
-def order_of(support: Support, ranks: Tensor) -> Tensor:
-    """(n_sites,) when each site is decided, from (n_images, 4) ranks of the colours."""
-    image, row, column = support.sites.long().unbind(1)
-    return ranks[image, row % 2 * 2 + column % 2]
+def _random_ranks(order: Order, support: Support) -> Tensor:
+    """(n_sites,) when each site is decided, by torch's generator."""
+    shape = support.batch_size, n_groups(order, support)
+    numbers = torch.rand(shape, dtype=torch.float64, device=support.cells.device)
+    return ranks_of(support, numbers[support.images.index.long(), groups_of(order, support)])
 
 
 def per_image(level: Level) -> Tensor:
