@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from hepimg.images import PT, Channel, SparseImages
 from hepimg.kernels.pool import pool
 from hepimg.sample import Sample
 from hepimg.testing import check_task, make_run
+from hepimg.testing.rows import datasets
+from hepimg.training.loop import CHECKPOINT
 from hepimg.training.state import state_of
 from hepimg_superres import hepimg_tasks
 from hepimg_superres.gan import SuperresGan
@@ -222,6 +225,38 @@ def test_task_keeps_its_contract(sparse: bool) -> None:
     networks = SMALL.model_copy(update={"reset": 2}).model_dump()
     check_task(task(sparse=sparse, networks=networks), {"top": sample(60)})
     assert SuperresGan in hepimg_tasks()
+
+
+class StopAt:
+    """A bar that raises."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+
+    def start(self, label: str, total: int | None, unit: str = "") -> None:
+        pass
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        self.left -= amount
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_interrupted_training_ends_as_if_nothing_had_happened(tmp_path: Path, sparse: bool) -> None:
+    chosen = task(sparse=sparse, networks=SMALL.model_copy(update={"reset": 2}).model_dump())
+    train, valid, _ = datasets({"top": sample(60)}, tmp_path)
+    whole, parts = (make_run(tmp_path / name) for name in ("whole", "parts"))
+    expected = chosen.fit(train, valid, whole)
+    with pytest.raises(KeyboardInterrupt):
+        chosen.fit(train, valid, replace(parts, progress=StopAt(4)))
+    found = chosen.fit(train, valid, parts)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    contents = [(run.folder / CHECKPOINT).read_bytes() for run in (whole, parts)]
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.parametrize("sparse", [False, True])

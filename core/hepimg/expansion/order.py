@@ -36,4 +36,5 @@ def ranks_of(support: Support, numbers: Tensor) -> Tensor:
     image = support.images.index.long()
     keys, position = torch.unique(image + numbers, return_inverse=True)
     starts = torch.searchsorted(keys, torch.arange(support.batch_size, dtype=keys.dtype, device=keys.device))
-    return position - starts[image]
+    ranks: Tensor = position - starts[image]
+    return ranks
