@@ -2,9 +2,11 @@
 
     python benchmarks/superres.py gan                            # the thesis's networks, dense and sparse
     python benchmarks/superres.py gan --rrdb 3 --filters 24      # smaller ones
+    python benchmarks/superres.py likelihood                     # the sparse likelihood model
+    python benchmarks/superres.py likelihood gan                 # both in one run
 
-On made-up jets, whose number of active cells is that of real ones; prints a list of flat objects.  The first calls are
-kept out.
+On made-up jets, whose number of active cells is that of real ones; prints flat objects, a line each.  The first calls
+are kept out.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
+import numpy as np
 import torch
 
 from hepimg.bench.jets import images_of, made_up_jets
@@ -23,8 +27,13 @@ from hepimg.kernels.pool import pool
 from hepimg.process import keep_freed_memory, use_threads
 from hepimg_superres.gan_game import Batch, SuperresGame, as_tensor
 from hepimg_superres.gan_options import GanLosses, GanNetworks
+from hepimg_superres.sharpener import Batch as PairBatch
+from hepimg_superres.sharpener import Sharpener
+from hepimg_superres.super_resolution import SuperResolution
 
 SIZE, FACTOR = 160, 8
+
+LIKELIHOOD_BATCH = 128
 
 Row = dict[str, str | int | float]
 
@@ -32,20 +41,21 @@ Row = dict[str, str | int | float]
 def main() -> None:
     """Measure what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=["gan"])
+    parser.add_argument("models", nargs="+", choices=["gan", "likelihood"])
     parser.add_argument("--rrdb", type=int, default=10)
     parser.add_argument(
         "--filters", type=int, default=64, help="of the generator and the first block of discriminators"
     )
-    parser.add_argument("--batch", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=15, help="jets of a step; the likelihood model takes 128")
     parser.add_argument("--steps", type=int, default=2, help="steps that are timed")
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     use_threads(asked.threads)
     keep_freed_memory()
     machine = describe_machine("torch")
-    for row in gan(asked):
-        print(json.dumps({**row, "threads": asked.threads, "machine": machine}), flush=True)
+    for model in asked.models:
+        for row in (gan if model == "gan" else likelihood)(asked):
+            print(json.dumps({**row, "threads": asked.threads, "machine": machine}), flush=True)
 
 
 def pairs(number: int) -> tuple[SparseImages, SparseImages]:
@@ -53,6 +63,26 @@ def pairs(number: int) -> tuple[SparseImages, SparseImages]:
     fine = images_of(made_up_jets(number), SIZE)
     coarse = pool(fine.offsets, fine.cells, fine.values, fine.grid.shape, (FACTOR, FACTOR))
     return fine, SparseImages(fine.grid.pooled(FACTOR), fine.channels, *coarse)
+
+
+def likelihood(asked: argparse.Namespace) -> Iterator[Row]:
+    """A training step of ``super_resolution`` as it comes, from images to new weights, and one draw of each jet."""
+    fine, coarse = pairs(LIKELIHOOD_BATCH)
+    options = SuperResolution().network
+    network = Sharpener(FACTOR.bit_length() - 1, 0.0, correct=False, **dict(options))
+    adamw = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
+
+    def step() -> None:
+        adamw.zero_grad()
+        network(PairBatch.of(fine, coarse, FACTOR.bit_length() - 1)).backward()
+        adamw.step()
+
+    described: Row = {"networks": "likelihood", "channels": options.channels, "batch": LIKELIHOOD_BATCH}
+    yield {"work": "step", **described, **_timed(step, LIKELIHOOD_BATCH, 5 * asked.steps)}
+    network.eval()
+    rows = np.arange(len(coarse))
+    draw = partial(network.sample, coarse, fine.grid, rows, 1, 0)
+    yield {"work": "draw", **described, **_timed(draw, LIKELIHOOD_BATCH, 5 * asked.steps)}
 
 
 def gan(asked: argparse.Namespace) -> Iterator[Row]:
@@ -70,10 +100,14 @@ def gan(asked: argparse.Namespace) -> Iterator[Row]:
                 yield {
                     "work": f"step, {name}, {'with' if penalty else 'no'} penalty",
                     **_described(asked, sparse),
-                    **_timed(_step(game, batch), asked),
+                    **_timed(_step(game, batch), asked.batch, asked.steps),
                 }
         game = SuperresGame(sizes, GanLosses(), "hr", "lr", ("patch",), sparse=sparse)
-        yield {"work": "forward", **_described(asked, sparse), **_timed(_forward(game, batch), asked)}
+        yield {
+            "work": "forward",
+            **_described(asked, sparse),
+            **_timed(_forward(game, batch), asked.batch, asked.steps),
+        }
 
 
 def _described(asked: argparse.Namespace, sparse: bool) -> Row:
@@ -81,20 +115,20 @@ def _described(asked: argparse.Namespace, sparse: bool) -> Row:
     return {"networks": kind, "rrdb": asked.rrdb, "filters": asked.filters, "batch": asked.batch}
 
 
-def _timed(work: Callable[[], object], asked: argparse.Namespace) -> Row:
+def _timed(work: Callable[[], object], batch: int, steps: int) -> Row:
     """Milliseconds for each jet, by the clock and of all cores: the least of some calls after one that does not count.
 
     Where other work disturbs the clock, the second is what to compare, with one thread.
     """
     work()
     wall, cores = [], []
-    for _ in range(asked.steps):
+    for _ in range(steps):
         started = time.perf_counter(), time.process_time()
         work()
         wall.append(time.perf_counter() - started[0])
         cores.append(time.process_time() - started[1])
     names = ("ms_per_jet", wall), ("cpu_ms_per_jet", cores)
-    return {name: round(1000 * min(seconds) / asked.batch, 2) for name, seconds in names}
+    return {name: round(1000 * min(seconds) / batch, 2) for name, seconds in names}
 
 
 def _step(game: SuperresGame, batch: Batch) -> Callable[[], None]:
