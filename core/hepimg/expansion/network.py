@@ -19,7 +19,7 @@ from hepimg.sparse.rules import RuleCache
 from hepimg.sparse.support import Support
 from hepimg.sparse.tensor import SparseTensor
 
-KNOWN = 8
+KNOWN = 9
 """Numbers that are known of a site before any network."""
 
 NUMBERS = 7
@@ -158,7 +158,7 @@ def describe(level: Level, parent: Level | None, total: Tensor) -> SparseTensor:
     centroid = place.new_zeros(support.batch_size, 2).index_add(0, image, fraction[:, None] * place)
     y, x = (place - centroid[image]).unbind(1)
     r = torch.hypot(y, x)
-    energies = [energy.clamp(min=1e-25).log() / 3, fraction**0.3, fraction.sqrt(), of_parent.log()]
+    energies = [energy.clamp(min=1e-25).log() / 3, fraction**0.3, fraction.sqrt(), of_parent, of_parent.log()]
     places = [y, x, r, (r + 0.02).log() / 2]
     return SparseTensor.on(RuleCache(support), torch.stack(energies + places, 1).float())
 

@@ -34,7 +34,7 @@ class Stage(nn.Module):
         self.is_ordered = kernel > 0
         if self.is_ordered:
             self.reveal = nn.Sequential(
-                nn.Linear(channels + PATTERNS + CHILDREN, channels), nn.ReLU(), nn.Linear(channels, channels)
+                nn.Linear(channels + PATTERNS + 2 * CHILDREN, channels), nn.ReLU(), nn.Linear(channels, channels)
             )
             self.earlier = OrderedConv2d(channels, channels, kernel, bias=False)
             self.mix = nn.Sequential(nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels))
@@ -92,9 +92,10 @@ class Stage(nn.Module):
 
     def _told(self, features: Tensor, pattern: Tensor, children: Tensor, energy: Tensor) -> Tensor:
         """(n, channels) what a decided site tells those after it."""
-        fractions = (children / energy[:, None]).clamp(min=1e-6).log().to(features.dtype) / REVEALED
+        fractions = (children / energy[:, None]).to(features.dtype)
+        logarithms = fractions.clamp(min=1e-6).log() / REVEALED
         one_hot = nn.functional.one_hot(pattern, PATTERNS).to(features.dtype)
-        told: Tensor = self.reveal(torch.cat([features, one_hot, fractions], 1))
+        told: Tensor = self.reveal(torch.cat([features, one_hot, fractions, logarithms], 1))
         return told
 
     def _mixed(self, features: Tensor, heard: Tensor) -> Tensor:
