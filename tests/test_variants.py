@@ -154,3 +154,15 @@ def test_a_mistake_is_told_once(tmp_path: Path, tasks: str, words: list[str]) ->
     told = [str(problem) for problem in caught.value.problems]
     assert len(told) == len(words), told
     assert all(word in line for word, line in zip(words, told, strict=True)), told
+
+
+def test_a_metric_takes_lists_together_and_what_it_reads_alone_in_turn(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    pool = "  - {step: pool, factor: 4, into: low}\n"
+    tasks = "tasks:\n  sharpen: {task: superres_baseline, high: image, low: low, seeds: 2}\n"
+    evaluate = "[{metric: images, image: sharpen.image}, {metric: closure, truth: image, generated: [sharpen.image]}]"
+    path.write_text(f"{HEAD.partition('tasks:')[0]}{pool}{tasks}evaluate: {evaluate}\n")
+    metrics = [entry.metric for entry in load_analysis(path).evaluate]
+    assert [metric.name for metric in metrics] == ["images", "images", "closure"]
+    assert [port.name for port in metrics[1].reads()] == ["sharpen[seed=2].image"]
+    assert [port.name for port in metrics[2].reads()][1:] == ["sharpen[seed=1].image", "sharpen[seed=2].image"]

@@ -18,7 +18,7 @@ from hepimg.components import Component
 from hepimg.engine import why_engine_fails
 from hepimg.errors import ConfigError, Problem, did_you_mean
 from hepimg.registry import Kind, Registry, load_registry
-from hepimg.variants import Known, expand_list, explain_cycle, in_reading_order, remember, set_inside, variants_of
+from hepimg.variants import Known, explain_cycle, in_reading_order, readings_of, remember, set_inside, variants_of
 from hepimg.yaml_lines import Document, Place, parse_assignment, place_of, read_yaml
 
 
@@ -272,16 +272,21 @@ class _Builder:
         return tuple(dict.fromkeys(sample for name in picked for sample in names[name]))
 
     def metrics(self, contents: Sequence[Any], known: Known, samples: set[str]) -> Iterable[MetricEntry]:
-        """The metrics; in a list, a prediction of a task with several variants stands for all of them."""
+        """The metrics: one for each variant of what a metric reads alone; in a list, all variants stand together."""
         for k, content in enumerate(contents):
-            if isinstance(content, dict):
-                content = {key: expand_list(value, known) for key, value in content.items()}
-            metric = self.component("metric", content, ("evaluate", k))
-            if metric is not None:
-                for sample in metric.samples():
-                    if sample not in samples:
-                        self.complain(("evaluate", k), f"no sample {sample!r}; {did_you_mean(sample, samples)}")
-                yield MetricEntry(metric, ("evaluate", k))
+            place: Place = ("evaluate", k)
+            try:
+                readings = list(readings_of(content, known)) if isinstance(content, dict) else [content]
+            except ValueError as error:
+                self.complain(place, str(error))
+                continue
+            for reading in readings:
+                metric = self.component("metric", reading, place)
+                if metric is not None:
+                    for sample in metric.samples():
+                        if sample not in samples:
+                            self.complain(place, f"no sample {sample!r}; {did_you_mean(sample, samples)}")
+                    yield MetricEntry(metric, place)
 
 
 def _real(names: Mapping[str, tuple[str, ...]]) -> set[str]:

@@ -85,7 +85,20 @@ def variants_of(
             yield variant, {key: _renamed(value, names) for key, value in options.items()}
 
 
-def expand_list(value: Any, known: Known) -> Any:
+def readings_of(options: Mapping[str, Any], known: Known) -> Iterator[dict[str, Any]]:
+    """The options of a metric, once for each variant of what it reads alone; in a list, all variants stand together.
+
+    Raises:
+        ValueError: what it reads does not go together.
+    """
+    alone = {key: value for key, value in options.items() if isinstance(value, str)}
+    lists = {key: _expanded(value, known) for key, value in options.items() if key not in alone}
+    for read in _together({name: known[name] for name in _tasks_in(alone) if name in known}):
+        renamed = _renamed(alone, {name: variant.name for name, variant in read.items()})
+        yield {key: renamed[key] if key in alone else lists[key] for key in options}
+
+
+def _expanded(value: Any, known: Known) -> Any:
     """In a list of predictions, ``tag.score`` becomes ``tag[seed=1].score``, ``tag[seed=2].score`` ..."""
     if not isinstance(value, list):
         return value
