@@ -18,6 +18,7 @@ from hepimg.expansion.bodies import SparseBody
 from hepimg.expansion.heads import LogisticMixture, choose
 from hepimg.expansion.network import KNOWN, describe, per_image
 from hepimg.expansion.pyramid import Level, bottom
+from hepimg.expansion.shares import LEAST
 from hepimg.images import SparseImages
 from hepimg.random import entries_of, uniform
 from hepimg.rows import offsets_of
@@ -27,9 +28,6 @@ SAME, NONE, OTHER = range(3)
 
 ROUNDING = 1e-5
 """Relative difference of two energies that are the same."""
-
-LEAST = 1e-25
-"""GeV."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hepimg.expansion.shares import IS_SPLIT, MASKS, PATTERNS, SIDES, SPLITS, divide, encode, split_energies
+from hepimg.expansion.shares import IS_SPLIT, MASKS, PATTERNS, SIDES, SPLITS, divide, encode, log_energy, split_energies
 
 EMBEDDING = 16
 """Numbers that stand for a pattern."""
-
-LOG_SCALE = 3.0
-"""Brings the logarithm of an energy in GeV to the size of one."""
 
 NARROWEST, WIDEST = -6.0, 3.0
 """Range of the logarithm of a logistic's width."""
@@ -100,7 +97,7 @@ class ShareHead(nn.Module):
             children: (n, 4) float64 energies.
         """
         u = encode(children, pattern, self.threshold).to(features.dtype)
-        energy = (split_energies(children).clamp(min=1e-25).log() / LOG_SCALE).to(features.dtype)
+        energy = log_energy(split_energies(children)).to(features.dtype)
         known = torch.cat([features, self.embedding(pattern)], 1)
         total = features.new_zeros(len(features))
         where = [IS_SPLIT.to(u.device)[pattern, split].nonzero().squeeze(1) for split in range(SPLITS)]
@@ -127,7 +124,7 @@ class ShareHead(nn.Module):
         for split in range(SPLITS):
             whole = energy if split == 0 else parts[:, split - 1]
             sites = IS_SPLIT.to(u.device)[pattern, split].nonzero().squeeze(1)
-            logarithm = (whole[sites].clamp(min=1e-25).log() / LOG_SCALE).to(features.dtype)
+            logarithm = log_energy(whole[sites]).to(features.dtype)
             if split == 0:
                 network, told = self.rows, logarithm[:, None]
             else:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hepimg.expansion.bodies import DenseBody, SparseBody, State
 from hepimg.expansion.order import Order, groups_of, n_groups, ranks_of
 from hepimg.expansion.pyramid import Level, Pyramid, born, bottom
+from hepimg.expansion.shares import log_energy
 from hepimg.expansion.stage import Stage
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
@@ -158,7 +159,7 @@ def describe(level: Level, parent: Level | None, total: Tensor) -> SparseTensor:
     centroid = place.new_zeros(support.batch_size, 2).index_add(0, image, fraction[:, None] * place)
     y, x = (place - centroid[image]).unbind(1)
     r = torch.hypot(y, x)
-    energies = [energy.clamp(min=1e-25).log() / 3, fraction**0.3, fraction.sqrt(), of_parent, of_parent.log()]
+    energies = [log_energy(energy), fraction**0.3, fraction.sqrt(), of_parent, of_parent.log()]
     places = [y, x, r, (r + 0.02).log() / 2]
     return SparseTensor.on(RuleCache(support), torch.stack(energies + places, 1).float())
 

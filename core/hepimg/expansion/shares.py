@@ -27,8 +27,11 @@ MASKS = ((torch.arange(1, PATTERNS + 1)[:, None] >> torch.arange(CHILDREN)) & 1)
 """(patterns, 4): which children are active."""
 
 _BITS = torch.tensor([1, 2, 4, 8])
-_LEAST = 1e-25
+LEAST = 1e-25
 """GeV: what is left of a child whose share has been rounded to nothing."""
+
+LOG_SCALE = 3.0
+"""Brings the logarithm of an energy in GeV to the size of one."""
 
 
 class Sides(NamedTuple):
@@ -56,6 +59,11 @@ def pattern_of(children: Tensor) -> Tensor:
     return ((children > 0) * _BITS.to(children.device)).sum(1) - 1
 
 
+def log_energy(energy: Tensor) -> Tensor:
+    """The logarithm of an energy in GeV, in units of :data:`LOG_SCALE`."""
+    return energy.clamp(min=LEAST).log() / LOG_SCALE
+
+
 def split_energies(children: Tensor) -> Tensor:
     """(n, 3) the energy that each split divides, from (n, 4) energies of children."""
     rows = children.view(-1, 2, 2).sum(2)
@@ -73,10 +81,11 @@ def encode(children: Tensor, pattern: Tensor, threshold: float) -> Tensor:
     rows = children.view(-1, 2, 2).sum(2)
     first = torch.stack([rows[:, 0], children[:, 0], children[:, 2]], 1)
     second = torch.stack([rows[:, 1], children[:, 1], children[:, 3]], 1)
-    least = max(1e-6 * threshold, _LEAST)
-    above = (first - SIDES.first[pattern] * threshold).clamp(min=least)
-    below = (second - SIDES.second[pattern] * threshold).clamp(min=least)
-    return torch.where(IS_SPLIT[pattern], (above / below).log() / SCALE, 0.0)
+    least = max(1e-6 * threshold, LEAST)
+    counts = [side.to(pattern.device)[pattern] for side in SIDES]
+    above = (first - counts[0] * threshold).clamp(min=least)
+    below = (second - counts[1] * threshold).clamp(min=least)
+    return torch.where(IS_SPLIT.to(pattern.device)[pattern], (above / below).log() / SCALE, 0.0)
 
 
 def divide(energy: Tensor, u: Tensor, first: Tensor, second: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
@@ -94,6 +103,6 @@ def divide(energy: Tensor, u: Tensor, first: Tensor, second: Tensor, threshold: 
     one = first * each + free * torch.sigmoid(u * SCALE)
     other = second * each + free * torch.sigmoid(-u * SCALE)
     nothing = torch.zeros_like(energy)
-    one = torch.where(second == 0, energy, one.clamp(min=_LEAST))
-    other = torch.where(first == 0, energy, other.clamp(min=_LEAST))
+    one = torch.where(second == 0, energy, one.clamp(min=LEAST))
+    other = torch.where(first == 0, energy, other.clamp(min=LEAST))
     return torch.where(first > 0, one, nothing), torch.where(second > 0, other, nothing)
