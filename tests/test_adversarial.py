@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,18 +33,12 @@ from hepimg.errors import DataError
 from hepimg.sample import Sample
 from hepimg.shards import write_shard
 from hepimg.testing import make_run
-from hepimg.training.loop import CHECKPOINT, LOG
+from hepimg.training.resumable import CHECKPOINT, LOG
 from hepimg.training.state import state_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 KINDS: dict[str, Layers] = {"dense": DenseLayers(), "sparse": SparseLayers()}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def sigmoid(x: Any) -> Any:

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +27,15 @@ from hepimg.sample import Sample
 from hepimg.shards import write_shard
 from hepimg.training import FitOptions
 from hepimg.training.checkpoint import SafeCheckpoints
-from hepimg.training.loop import CHECKPOINT, LOG, fit
+from hepimg.training.loop import fit
 from hepimg.training.optimizer import MovingAverage, adamw
+from hepimg.training.resumable import CHECKPOINT, LOG
 from hepimg.training.state import array_of_text, load_state, state_of, text_of_array
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 OPTIONS = FitOptions(epochs=6, batch_size=32, learning_rate=1e-2)
 KILLS = 8
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Threads cost more than they save on networks of this size."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Steps:

@@ -14,15 +14,9 @@ from hepimg.kernels.pool import pool
 from hepimg.sparse import SparseTensor
 from hepimg.sparse.ordered import OrderedConv2d
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FINE, COARSE = Grid.square(1.0, 16), Grid.square(1.0, 4)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def jets(n: int, grid: Grid, seed: int = 0, occupancy: float = 0.3) -> SparseImages:

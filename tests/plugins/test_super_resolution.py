@@ -22,6 +22,8 @@ from hepimg_superres import hepimg_tasks
 from hepimg_superres.correction import NONE, OTHER, SAME, Correction, LowCells
 from hepimg_superres.super_resolution import SuperResolution
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FINE, COARSE = Grid.square(1.0, 16), Grid.square(1.0, 4)
 OPTIONS = {
     "threshold": 0.5,
@@ -29,14 +31,6 @@ OPTIONS = {
     "network": {"channels": 8, "blocks": [1], "kernel": 3},
     "fit": {"epochs": 1, "batch_size": 16, "learning_rate": 1e-2, "ema": 0.5},
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def jets(rows: int, seed: int = 0, keep: float = 1.0) -> Sample:

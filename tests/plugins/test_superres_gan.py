@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -21,7 +20,7 @@ from hepimg.kernels.pool import pool
 from hepimg.sample import Sample
 from hepimg.testing import check_task, make_run
 from hepimg.testing.rows import datasets
-from hepimg.training.loop import CHECKPOINT
+from hepimg.training.resumable import CHECKPOINT
 from hepimg.training.state import state_of
 from hepimg_superres import hepimg_tasks
 from hepimg_superres.gan import SuperresGan
@@ -30,16 +29,10 @@ from hepimg_superres.gan_loss import SMALLEST, image_terms, views
 from hepimg_superres.gan_merits import RANKS, figures_of_merit, patch_distance, spectra_distance
 from hepimg_superres.gan_options import GanLosses, GanNetworks
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LOW = Grid.square(0.5, 6)
 SMALL = GanNetworks(rrdb=1, filters=4, upsampling=("ps",), discriminator_filters=4, discriminator_blocks=2, reset=None)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def pairs(rows: int, factor: int = 2, seed: int = 0) -> tuple[SparseImages, SparseImages]:

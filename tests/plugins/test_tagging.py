@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,8 @@ from hepimg_tagging import hepimg_tasks
 from hepimg_tagging.pixels import PixelFeatures
 from hepimg_tagging.tagging import Tagging
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 GRID = Grid.square(0.8, 20)
 PIXELATE = Pixelate.model_validate({"grid": GRID.model_dump(), "channels": ["pt", "count", "y", "phi"]})
 TASK = Tagging.model_validate(
@@ -37,14 +38,6 @@ TASK = Tagging.model_validate(
         "fit": {"epochs": 5, "batch_size": 64, "learning_rate": 1e-2, "ema": 0.9},
     }
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def jets(prongs: int, rows: int, seed: int) -> Sample:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import roc_auc_score
 
 from hepimg.components import Image, Run
@@ -21,6 +19,8 @@ from hepimg.shards import write_shard
 from hepimg.testing import check_component, check_task, make_run
 from hepimg_tagging.two_sample import TwoSample
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 GRID = Grid.square(1.0, 16)
 TASK = TwoSample.model_validate(
     {
@@ -29,14 +29,6 @@ TASK = TwoSample.model_validate(
         "fit": {"epochs": 4, "batch_size": 32, "learning_rate": 1e-2, "ema": 0.9},
     }
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def clouds(rows: int, seed: int, width: float = 3.0, first: bool = False) -> SparseImages:

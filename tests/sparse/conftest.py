@@ -49,9 +49,5 @@ def threads(request: pytest.FixtureRequest, one_thread: None) -> int:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Run a test with one thread in torch: with tensors this small, threads cost more than they save."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _always_one_thread(one_thread: None) -> None:
+    """Every test of sparse layers runs so, unless it asks for ``threads``."""

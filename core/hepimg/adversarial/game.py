@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count, islice
@@ -16,11 +15,10 @@ from hepimg.adversarial.options import GameOptions
 from hepimg.components import Run
 from hepimg.dataset import Dataset
 from hepimg.errors import DataError
-from hepimg.random import derive_seed
 from hepimg.sample import Sample
-from hepimg.store import writing
 from hepimg.training.checkpoint import FIX, SafeCheckpoints
-from hepimg.training.loop import CHECKPOINT, LOG, NO_ROWS, Prepare
+from hepimg.training.loop import NO_ROWS, Prepare
+from hepimg.training.resumable import CHECKPOINT, remove_strays, seed_from, write_log
 
 DIVERGED = "Lower fit.learning_rate, raise the gradient penalty, and look for extreme values in what is read."
 
@@ -92,7 +90,7 @@ class _Match:
         self, build: Build, train: Dataset, valid: Dataset, options: GameOptions, run: Run, prepare: Prepare
     ) -> None:
         self.train, self.options, self.run, self.prepare = train, options, run, prepare
-        self._seed("weights")
+        seed_from(self.run, "weights")
         self.game = build()
         self.sides = {"generator": self.game.generator, "discriminators": self.game.discriminators}
         for module in self.sides.values():
@@ -133,7 +131,7 @@ class _Match:
 
     def step(self, number: int, batch: Any) -> dict[str, float]:
         """One step of both sides: the terms of their losses."""
-        self._seed("step", number)
+        seed_from(self.run, "step", number)
         for weight in self.game.renew(number):
             self.optimizers["discriminators"].state.pop(weight, None)
         batch = move_data_to_device(batch, torch.device(self.run.device))
@@ -158,7 +156,7 @@ class _Match:
 
     @torch.no_grad()
     def _evaluate(self, step: int, losses: Mapping[str, float]) -> None:
-        self._seed("valid")
+        seed_from(self.run, "valid")
         self.game.generator.eval()
         merits = self.game.merits(self.valid)
         self.game.generator.train()
@@ -179,13 +177,6 @@ class _Match:
             yield from islice(self.train.batches(self.options.batch_size, self.run.seed, number), skipped, None)
             skipped = 0
 
-    def _seed(self, *key: int | str) -> None:
-        """Let all random numbers that follow derive from the seed and the key."""
-        seed = derive_seed(self.run.seed, *key)
-        torch.default_generator.manual_seed(seed)
-        if self.run.device == "cuda":
-            torch.cuda.manual_seed(seed)
-
     def save(self) -> None:
         """Write the checkpoint, then the log, which is a copy of what the checkpoint knows."""
         content = {
@@ -196,12 +187,11 @@ class _Match:
             "optimizers": {name: _in_order(optimizer.state_dict()) for name, optimizer in self.optimizers.items()},
         }
         SafeCheckpoints().save_checkpoint(content, self.run.folder / CHECKPOINT)
-        self._write_log()
+        write_log(self.run, self.log)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
-        for stray in self.run.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
-            stray.unlink()
+        remove_strays(self.run)
         path = self.run.folder / CHECKPOINT
         if not path.exists():
             return
@@ -216,7 +206,7 @@ class _Match:
         except (RuntimeError, ValueError, KeyError) as error:
             raise DataError(f"a checkpoint of another network ({error})", where=str(path), fix=FIX) from error
         self.best, self.log = content["best"], content["log"]
-        self._write_log()
+        write_log(self.run, self.log)
         self.run.logger.info("going on after step %d", self.steps_done)
 
     def result(self) -> nn.Module:
@@ -227,12 +217,6 @@ class _Match:
     def _asked(self) -> dict[str, Any]:
         options = {**self.options.model_dump(), "betas": self.options.betas}
         return {**options, "seed": self.run.seed, "rows": len(self.train)}
-
-    def _write_log(self) -> None:
-        with writing(self.run.folder / LOG) as temporary, temporary.open("w", newline="") as file:
-            rows = csv.DictWriter(file, list(self.log[0]), lineterminator="\n")
-            rows.writeheader()
-            rows.writerows(self.log)
 
 
 def _in_order(state: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -17,15 +16,12 @@ from torch import Tensor, nn
 from hepimg.components import Run
 from hepimg.dataset import Dataset
 from hepimg.errors import DataError
-from hepimg.random import derive_seed
 from hepimg.sample import Sample
-from hepimg.store import writing
 from hepimg.training.checkpoint import FIX, SafeCheckpoints
 from hepimg.training.optimizer import MovingAverage, adamw
 from hepimg.training.options import FitOptions
+from hepimg.training.resumable import CHECKPOINT, remove_strays, seed_from, write_log
 
-CHECKPOINT = "checkpoint.safetensors"
-LOG = "log.csv"
 NO_ROWS = "Make more rows, or a larger part of them for training (data.split)."
 DIVERGED = "Lower fit.learning_rate or fit.clip, and look for extreme values in what is read."
 
@@ -93,7 +89,7 @@ class _Training:
         self.loss, self.train, self.options, self.run, self.prepare = loss, train, options, run, prepare
         # One process of its own, even inside a SLURM job, which Fabric would otherwise want to spread over.
         self.fabric = Fabric(accelerator=run.device, devices=1, plugins=[SafeCheckpoints(), LightningEnvironment()])
-        self._seed("weights")
+        seed_from(self.run, "weights")
         module = build().to(self.fabric.device)
         self.average = MovingAverage(module)
         self.module, self.optimizer = self.fabric.setup(module, adamw(module, options))
@@ -153,7 +149,7 @@ class _Training:
 
     def step(self, number: int, sample: Sample) -> tuple[float, float]:
         """One step of the optimizer: its loss and learning rate."""
-        self._seed("step", number)
+        seed_from(self.run, "step", number)
         rate, momentum = self.options.cycle(number, self.options.epochs * self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
@@ -172,30 +168,21 @@ class _Training:
     @torch.no_grad()
     def validate(self, valid: list[tuple[int, Any]]) -> float:
         """Mean loss of the averaged weights over the validation rows; nan where there are none."""
-        self._seed("valid")
+        seed_from(self.run, "valid")
         self.average.module.eval()
         losses = [self.loss(self.average.module, self.fabric.to_device(inputs)).item() * rows for rows, inputs in valid]
         if not all(map(math.isfinite, losses)):
             raise DataError("the validation loss is not finite", fix=DIVERGED)
         return math.fsum(losses) / sum(rows for rows, _ in valid) if valid else math.nan
 
-    def _seed(self, *key: int | str) -> None:
-        """Let all random numbers that follow derive from the seed and the key."""
-        seed = derive_seed(self.run.seed, *key)
-        # torch.manual_seed asks every kind of accelerator each time, which takes half a millisecond.
-        torch.default_generator.manual_seed(seed)
-        if self.run.device == "cuda":
-            torch.cuda.manual_seed(seed)
-
     def save(self) -> None:
         """Write the checkpoint, then the log, which is a copy of what the checkpoint knows."""
         self.fabric.save(self.run.folder / CHECKPOINT, self._content())
-        self._write_log()
+        write_log(self.run, self.log)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
-        for stray in self.run.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
-            stray.unlink()
+        remove_strays(self.run)
         path = self.run.folder / CHECKPOINT
         if not path.exists():
             return
@@ -209,7 +196,7 @@ class _Training:
             found = f"a checkpoint of other options: {content['asked']}"
             raise DataError(found, where=str(path), needed=str(asked), fix=FIX)
         self.best, self.log = content["best"], content["log"]
-        self._write_log()
+        write_log(self.run, self.log)
         self.run.logger.info("going on after epoch %d", len(self.log))
 
     def result(self) -> nn.Module:
@@ -222,12 +209,6 @@ class _Training:
         asked = {**self.options.model_dump(), "seed": self.run.seed, "rows": len(self.train)}
         parts = {"module": self.module, "average": self.average.module, "optimizer": self.optimizer}
         return {"asked": asked, "log": self.log, "best": self.best, **parts}
-
-    def _write_log(self) -> None:
-        with writing(self.run.folder / LOG) as temporary, temporary.open("w", newline="") as file:
-            rows = csv.DictWriter(file, list(self.log[0]), lineterminator="\n")
-            rows.writeheader()
-            rows.writerows(self.log)
 
 
 def _validation(valid: Dataset, size: int, prepare: Prepare) -> list[tuple[int, Any]]:
