@@ -9,7 +9,7 @@ import pytest
 
 from hepimg import Dataset, Sample, Step
 from hepimg.components import Column, Port, Ports
-from hepimg.dataset import Part, split_of
+from hepimg.dataset import Part
 from hepimg.random import derive_seed, uniform
 from hepimg.shards import write_shard
 from rows import make_sample
@@ -87,21 +87,6 @@ def test_loading_keeps_what_is_asked_for(dataset: Dataset) -> None:
     assert set(rows.columns) == {"event", "weight", "sample", "row", "mass"}
 
 
-def test_a_split_goes_by_event_alone() -> None:
-    event = np.repeat(np.arange(20_000), 2)
-    split = split_of(event, (0.7, 0.1, 0.2), seed=3)
-    assert (split[::2] == split[1::2]).all()
-    shares = np.bincount(split) / len(split)
-    np.testing.assert_allclose(shares, [0.7, 0.1, 0.2], atol=0.015)
-    shuffled = np.random.default_rng(0).permutation(len(event))
-    assert (split_of(event[shuffled], (0.7, 0.1, 0.2), seed=3) == split[shuffled]).all()
-
-
-def test_an_empty_split_is_never_chosen() -> None:
-    assert set(split_of(np.arange(1000), (0.5, 0.0, 0.5), seed=1)) == {0, 2}
-    assert set(split_of(np.arange(1000), (1.0, 0.0, 0.0), seed=1)) == {0}
-
-
 def test_uniform_numbers_are_uniform_and_keyed() -> None:
     rows = np.arange(100_000)
     numbers = uniform(rows, 7, "angle")
@@ -129,27 +114,19 @@ def with_predictions(dataset: Dataset, folder: Path) -> Dataset:
     return replace(dataset, parts=tuple(parts), _memory={})
 
 
-def test_some_rows_are_drawn_of_all_samples_with_what_was_said_of_them(dataset: Dataset, tmp_path: Path) -> None:
+def test_some_rows_of_a_part_come_with_what_was_said_of_them(dataset: Dataset, tmp_path: Path) -> None:
     dataset = with_predictions(dataset, tmp_path)
-    whole = dataset.load()  # and a reading of all rows must not be taken for one of some
-    assert len(list(dataset.batches(60, seed=1, epoch=0))) == 1
-    some = dataset.draw(24, seed=3).draw(20, seed=4)
+    whole = dataset.load()
+    parts = tuple(part.take(np.arange(6)).take(np.array([1, 4])) for part in dataset.parts)
+    some = replace(dataset, parts=parts, _memory={})
     rows = some.load()
-    assert len(rows) == len(some) == 20
-    assert 4 < rows.is_from("top").sum() < 16
+    assert len(rows) == len(some) == 2 * len(parts)
     np.testing.assert_array_equal(rows.column("tell.said"), rows.column("row"))
     kept = np.isin(whole.column("row"), rows.column("row"))
     np.testing.assert_array_equal(whole.column("mass")[kept], rows.column("mass"))
-    (batch,) = some.batches(20, seed=1, epoch=0)
+    (batch,) = some.batches(100, seed=1, epoch=0)
     assert sorted(batch.column("row")) == sorted(rows.column("row"))
     np.testing.assert_array_equal(batch.column("tell.said"), batch.column("row"))
-
-
-def test_the_same_seed_draws_the_same_rows(dataset: Dataset) -> None:
-    drawn = [dataset.draw(20, seed).load().column("row").tolist() for seed in (3, 3, 4)]
-    assert drawn[0] == drawn[1] != drawn[2]
-    assert dataset.draw(60, 3) is dataset
-    assert len(dataset.draw(1, 3)) == 1
 
 
 def test_random_steps_can_rest_in_training(dataset: Dataset) -> None:

@@ -173,3 +173,29 @@ def test_a_folder_of_shards_is_shown_whole(finished: Path) -> None:
     code, _, errors = again(finished, "show", finished / "plugins")
     assert code == 2
     assert "no results are here" in errors
+
+
+def test_only_rows_that_are_learned_from_are_predicted(tmp_path: Path) -> None:
+    tasks = """\
+tasks:
+  trees: {task: fisher, signal: two, observables: [mass, pt]}
+  stack: {task: fisher, signal: two, columns: [trees.score], train_rows: 100}
+  last: {task: fisher, signal: two, columns: [stack.score], train_rows: 400}
+evaluate:
+  - {metric: roc, scores: [last.score], signal: two}
+"""
+    install_toys(tmp_path / "plugins")
+    path = write_toy_analysis(tmp_path)
+    path.write_text(path.read_text().partition("tasks:")[0] + tasks)
+    code, _, errors = again(tmp_path, "run", path, "--out", tmp_path / "out", "--set", "data.rows=750")
+    assert code == 0, errors
+    manifests = [json.loads(manifest.read_text()) for manifest in (tmp_path / "cache" / "fit").glob("*/manifest.json")]
+    learned = {manifest["task"]: manifest["rows"]["train"] for manifest in manifests}
+    assert learned["stack"] == 100
+    assert learned["last"] == 400
+    assert 800 < learned["trees"] < 1000
+    for manifest in (tmp_path / "cache" / "predict").glob("*/manifest.json"):
+        folder, task = manifest.parent, json.loads(manifest.read_text())["task"]
+        # A shard of 250 rows has about 150 to learn from: two hold the 200 of each sample that the last task reads.
+        assert len(list(folder.glob("train-*"))) == {"trees": 2, "stack": 2, "last": 0}[task]
+        assert len(list(folder.glob("test-*"))) == 3

@@ -65,6 +65,9 @@ class TaskOptions(Options):
     task: str = Field(description="the task's name")
     train: list[str] = Field([], description="samples to learn from; none: all")
     apply: list[str] = Field([], description="samples to predict; none: all")
+    train_rows: int | None = Field(
+        None, gt=0, description="rows to learn from, drawn from these samples alike; none: all of the training split"
+    )
     seeds: int = Field(1, gt=0, description="train this many times, with seeds of its own each")
     scan: dict[str, Values] = Field({}, description="option -> values; one training for each combination")
     test_draws: int = Field(
@@ -94,6 +97,7 @@ class TaskEntry:
     task: Task
     train: tuple[str, ...]
     apply: tuple[str, ...]
+    train_rows: int | None
     test_draws: int
     place: Place
 
@@ -149,6 +153,7 @@ class Analysis:
                     **named("task", entry.task),
                     "train": entry.train,
                     "apply": entry.apply,
+                    "train_rows": entry.train_rows,
                     "test_draws": entry.test_draws,
                 }
                 for entry in self.tasks.values()

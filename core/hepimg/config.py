@@ -243,7 +243,7 @@ class _Builder:
                 if names.get(sample) != (sample,):
                     self.complain(place, f"no sample {sample!r}; {did_you_mean(sample, _real(names))}")
             made = variant.name, variant.group, variant.seed
-            entries.append(TaskEntry(*made, task, train, apply, common.test_draws, place))
+            entries.append(TaskEntry(*made, task, train, apply, common.train_rows, common.test_draws, place))
         remember(known, name, [variant for variant, _ in found])
         return entries
 

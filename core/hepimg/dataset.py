@@ -18,8 +18,6 @@ from hepimg.shards import read_shard
 WINDOW = 1 << 18
 """Rows that are shuffled together: all of them where there are fewer."""
 
-SPLITS = ("train", "valid", "test")
-
 SAMPLE_SHIFT = 40
 """``row`` is (number of the sample << SAMPLE_SHIFT) + position in the sample."""
 
@@ -91,15 +89,6 @@ class Dataset:
 
     def __len__(self) -> int:
         return sum(len(part.rows) for part in self.parts)
-
-    def draw(self, rows: int, seed: int) -> Dataset:
-        """At most ``rows`` of the rows, drawn at random from all samples alike; the same ones for the same seed."""
-        if len(self) <= rows:
-            return self
-        numbers = [uniform(part.numbers, seed, "draw") for part in self.parts]
-        limit = np.sort(np.concatenate(numbers))[rows]
-        taken = [part.take(np.flatnonzero(u < limit)) for part, u in zip(self.parts, numbers, strict=True)]
-        return replace(self, parts=tuple(part for part in taken if len(part.rows)), _memory={})
 
     def resting(self) -> Dataset:
         """The same rows, whose random steps rest.
@@ -197,15 +186,3 @@ class Dataset:
             parts = [self.parts[number].read(self.classes, self.names) for number in window]
             self._memory[key] = Sample.concatenate(parts)
         return self._memory[key]
-
-
-def split_of(event: NDArray[np.int64], fractions: Sequence[float], seed: int) -> NDArray[np.int8]:
-    """Which split each row belongs to, as an index into :data:`SPLITS`, decided by its event alone.
-
-    Args:
-        event: (n,) numbers of events; rows of one event stay together.
-        fractions: of train, valid, test; they sum to 1.
-        seed: of the analysis.
-    """
-    edges = np.cumsum(fractions)[:-1]
-    return np.searchsorted(edges, uniform(event, seed, "split"), side="right").astype(np.int8)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepimg.analysis import Analysis, TaskEntry
 from hepimg.components import Column, Model, Port, Predictions, Progress, Run, State, Step
-from hepimg.dataset import SPLITS, Dataset, Part, split_of
+from hepimg.dataset import Dataset
 from hepimg.draws import Mean
 from hepimg.engine import describe_engine
 from hepimg.errors import blame
@@ -24,7 +23,8 @@ from hepimg.logs import logging_to
 from hepimg.orders import StoredSample
 from hepimg.random import derive_seed
 from hepimg.sample import Sample
-from hepimg.shards import read_shard, write_shard
+from hepimg.shards import write_shard
+from hepimg.splits import Splits
 from hepimg.states import describe_model, read_state, write_state
 from hepimg.store import Cache, Unit, content_key, describe, installed_version, write_json
 
@@ -47,12 +47,16 @@ class Learner:
     cache: Cache
     progress: Progress
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
-    _splits: dict[tuple[str, Path], NDArray[np.int8]] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names that the column ``sample`` counts."""
         return tuple(self.analysis.samples)
+
+    @cached_property
+    def splits(self) -> Splits:
+        """Which rows are for training, validation and test."""
+        return Splits(self.stored, self.classes, self.analysis.options.data.split, self.analysis.options.seed)
 
     @cached_property
     def ports(self) -> dict[str, Port]:
@@ -68,30 +72,28 @@ class Learner:
         """The jet steps that the wanted ports depend on."""
         return needed_steps(self.analysis.preprocess, wanted, self.ports)
 
-    def dataset(self, samples: Sequence[str], split: str, wanted: Sequence[Port]) -> Dataset:
-        """The rows of one split, with the predictions among what is wanted joined."""
+    def dataset(self, samples: Sequence[str], split: str, wanted: Sequence[Port], rows: int | None = None) -> Dataset:
+        """Rows of one split, with the predictions among what is wanted joined.
+
+        Args:
+            samples: their names.
+            split: ``train``, ``valid`` or ``test``.
+            wanted: what is to be read.
+            rows: how many rows, drawn from all samples alike; None: all.
+        """
         said = list(dict.fromkeys(port.name.rpartition(".")[0] for port in wanted if "." in port.name))
         parts = []
-        for name in samples:
-            first = 0
-            for path, rows in self.stored[name].shards:
-                chosen = np.flatnonzero(self._split(name, path, rows) == SPLITS.index(split))
-                joined = tuple(
-                    (task, self._prediction_path(self.analysis.tasks[task], name, split, path)) for task in said
-                )
-                if len(chosen):
-                    parts.append(Part(self.classes.index(name), path, first, chosen, joined))
-                first += rows
+        for name, left in self.splits.shares(samples, split, rows).items():
+            for part in self.splits.parts(name, split, left):
+                files = (self._prediction_path(self.analysis.tasks[task], name, split, part.path) for task in said)
+                part = replace(part, joined=tuple(zip(said, files, strict=True)))
+                if left is not None and left < len(part.rows):
+                    part = part.take(np.arange(left))
+                left = None if left is None else left - len(part.rows)
+                parts.append(part)
         seed, steps = derive_seed(self.analysis.options.seed, "preprocess"), self.steps_for(wanted)
         names = {port.name for port in (*wanted, *(port for step in steps for port in step.reads()))}
         return Dataset(tuple(parts), self.classes, steps, seed, tuple(sorted(names)))
-
-    def _split(self, sample: str, path: Path, rows: int) -> NDArray[np.int8]:
-        if (sample, path) not in self._splits:
-            event = read_shard(path, ["event"]).column("event")[:rows]
-            options = self.analysis.options
-            self._splits[sample, path] = split_of(event, options.data.split, options.seed)
-        return self._splits[sample, path]
 
     def fit_key(self, entry: TaskEntry) -> str:
         """What decides a task's state."""
@@ -104,6 +106,7 @@ class Learner:
             engine=describe_engine(self.analysis.engine),
             data=[[name, self.stored[name].key, self.stored[name].rows] for name in entry.train],
             classes=self.classes,
+            rows=entry.train_rows,
             split=options.data.split,
             steps=[describe(step) for step in self.steps_for(entry.task.reads())],
             upstream={name: self._said_key(self.analysis.tasks[name]) for name in depends_on(entry)},
@@ -157,7 +160,8 @@ class Learner:
     def _train(self, entry: TaskEntry, unit: Unit) -> None:
         started = time.perf_counter()
         wanted = entry.task.reads()
-        train, valid = (self.dataset(entry.train, split, wanted) for split in ("train", "valid"))
+        train = self.dataset(entry.train, "train", wanted, entry.train_rows)
+        valid = self.dataset(entry.train, "valid", wanted)
         with blame(entry.task, f"task {entry.name}, training"), logging_to(unit.folder / "log.txt"):
             state = entry.task.fit(train, valid, self.run_of(entry))
             state = {name: np.asarray(array) for name, array in state.items()}
@@ -192,20 +196,42 @@ class Learner:
             "trained_on": {name: self.stored[name].key for name in entry.train},
         }
 
-    def predict(self, entry: TaskEntry, state: State, splits: Sequence[str]) -> None:
-        """Predict every sample that the task applies to, or reuse what is there."""
+    def predict(self, entry: TaskEntry, state: State) -> None:
+        """Predict the test rows of the samples that the task applies to, and the rows that other tasks learn from.
+
+        What is there is reused.
+        """
         started = time.perf_counter()
         for sample in entry.apply:
             unit = self.cache.unit("predict", self.predict_key(entry, sample))
             with unit.lock():
-                for split in splits:
-                    self._predict(entry, state, sample, split)
+                for split, rows in self._read_of(entry, sample).items():
+                    self._predict(entry, state, sample, split, rows)
                 unit.finish({"task": entry.name, "sample": sample})
         self.seconds.setdefault(entry.name, {})["predict"] = round(time.perf_counter() - started, 3)
 
-    def _predict(self, entry: TaskEntry, state: State, sample: str, split: str) -> None:
+    def _read_of(self, entry: TaskEntry, sample: str) -> dict[str, int | None]:
+        """Which splits of a sample are to be predicted, and how many rows of each; None: all."""
+        rows: list[int | None] = []
+        for reader in self.analysis.tasks.values():
+            if entry.name in {port.name.rpartition(".")[0] for port in reader.task.reads()}:
+                if sample in reader.train:
+                    rows.append(self.splits.shares(reader.train, "train", reader.train_rows)[sample])
+                if "train" in (read := self._read_of(reader, sample)):
+                    rows.append(read["train"])
+        if not rows:
+            return {"test": None}
+        most = None if None in rows else max(number for number in rows if number is not None)
+        return {"train": most, "valid": None, "test": None}
+
+    def _predict(self, entry: TaskEntry, state: State, sample: str, split: str, rows: int | None) -> None:
         dataset = self.dataset([sample], split, entry.task.reads())
-        todo = [part for part in dataset.parts if not self._prediction_path(entry, sample, split, part.path).exists()]
+        wanted = {part.path for part in self.splits.parts(sample, split, rows)}
+        todo = [
+            part
+            for part in dataset.parts
+            if part.path in wanted and not self._prediction_path(entry, sample, split, part.path).exists()
+        ]
         if not todo:
             return
         run = self.run_of(entry)
@@ -216,8 +242,8 @@ class Learner:
             with blame(entry.task, f"task {entry.name}, predicting {sample}, shard {part.path.name}"):
                 total = Mean()
                 for draw in range(draws):
-                    rows = dataset.preprocess(raw, ("draw", draw) if entry.test_draws else None)
-                    total.add(self.checked(entry, entry.task.predict(state, rows, run), len(rows)))
+                    prepared = dataset.preprocess(raw, ("draw", draw) if entry.test_draws else None)
+                    total.add(self.checked(entry, entry.task.predict(state, prepared, run), len(prepared)))
                     self.progress.advance()
             columns, images = total.result()
             kept = {name: raw.column(name) for name in ("event", "weight")}

@@ -19,9 +19,8 @@ import numpy as np
 from hepimg.analysis import Analysis, MetricEntry
 from hepimg.components import Estimate, Evaluation, Figure, Progress
 from hepimg.config import load_analysis
-from hepimg.dataset import SPLITS
 from hepimg.errors import DataError, PluginError, blame
-from hepimg.flow import depends_on, in_order
+from hepimg.flow import in_order
 from hepimg.generate import make_data
 from hepimg.learn import Learner
 from hepimg.logs import logging_to
@@ -114,11 +113,10 @@ def _execute(
     from hepimg.sparse import use_engine
 
     learner = Learner(analysis, stored, cache, bars)
-    read_by_others = {name for entry in analysis.tasks.values() for name in depends_on(entry)}
     with use_engine(analysis.engine):
         for entry in in_order(analysis):
             state = learner.fit(entry)
-            learner.predict(entry, state, SPLITS if entry.name in read_by_others else ("test",))
+            learner.predict(entry, state)
             _publish(learner.folder(entry), folder / "tasks" / entry.name)
         before = time.perf_counter()
         numbers, figures = evaluate(learner, bars)

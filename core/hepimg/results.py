@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hepimg.components import Estimate
-from hepimg.dataset import SPLITS
 from hepimg.errors import DataError, did_you_mean
+from hepimg.splits import SPLITS
 from hepimg.store import Cache, read_json
 
 
@@ -88,8 +88,9 @@ class Results:
         """
         import numpy as np
 
-        from hepimg.dataset import Dataset, Part, split_of
+        from hepimg.dataset import Dataset, Part
         from hepimg.shards import read_shard
+        from hepimg.splits import split_of
 
         described = self.provenance["samples"]
         if name not in described:

@@ -48,7 +48,8 @@ class TwoSample(Task):
     network at once; a batch of true images and one of generated images would each be normalised by itself, and that
     hides differences.  In prediction an image's score depends on no other image.
 
-    Random steps rest, in training too: the generated images are of jets at rest.
+    Random steps rest, in training too: the generated images are of jets at rest.  Only the rows that it learns from
+    (``train_rows``) have to be generated, besides those of the test.
     """
 
     # A task has a method fit, so the option of that name is another field's alias.
@@ -60,7 +61,6 @@ class TwoSample(Task):
     truth: str = Field("hr", description="the true image, with a channel pt")
     generated: str = Field(description="the generated image, such as sharpen.image: same grid, same channels")
     network: FineNetwork = Field(FineNetwork(), description="size of the network")
-    rows: int = Field(20_000, ge=1, description="training rows that are used at most, drawn from all samples alike")
     mirror: bool = Field(
         True,
         description="mirror rows at random in training, along each axis: fewer rows suffice, but what differs between "
@@ -104,7 +104,7 @@ class TwoSample(Task):
 
         if not len(train):
             raise DataError("no rows to train on", fix=NO_ROWS)
-        train, valid = (split.draw(self.rows, run.seed).resting() for split in (train, valid))
+        train, valid = train.resting(), valid.resting()
         features = PixelFeatures.measured(train.load([self.truth], limit=1024).image(self.truth))
 
         def prepare(sample: Sample) -> tuple[SparseTensor, Tensor, Tensor]:
