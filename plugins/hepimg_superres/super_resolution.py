@@ -41,7 +41,7 @@ class Network(Options):
         ("sites", "colours"),
         min_length=1,
         description="how the sites of each stage are decided, the last also for all further ones: sites: one after the "
-        "other, each knowing those before it; colours: in four groups; none: independently",
+        "other, the hardest first, each knowing those before it; colours: in four groups; none: independently",
     )
     emphasis: float = Field(
         20.0,
@@ -62,9 +62,9 @@ class Network(Options):
 class Training(FitOptions):
     """A training of the sum over the sites of a jet: its gradients are larger than those of a mean."""
 
-    epochs: int = Field(default=20, ge=1, description="passes over the training rows")
+    epochs: int = Field(default=10, ge=1, description="passes over the training rows")
     batch_size: int = Field(default=128, ge=2, description="rows of a step")
-    learning_rate: float = Field(default=2.5e-3, gt=0, description="largest learning rate of the cycle")
+    learning_rate: float = Field(default=4e-3, gt=0, description="largest learning rate of the cycle")
     weight_decay: float = Field(default=0.01, ge=0, description="decay of matrices and kernels")
     warm_up: float = Field(
         default=0.15, ge=0, le=1, description="fraction of the steps in which the learning rate rises"

@@ -6,7 +6,7 @@ import torch
 
 from hepimg.expansion import Expansion, Pyramid
 from hepimg.expansion.network import describe
-from hepimg.expansion.order import groups_of, ranks_of
+from hepimg.expansion.order import ranks_of
 from hepimg.expansion.shares import PATTERNS, pattern_of
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
@@ -87,16 +87,22 @@ def test_an_ordered_convolution_hears_earlier_sites_only():
         torch.testing.assert_close(layer(tensor, order, now).features[mine], output[mine])
 
 
-def test_ranks_rise_without_gaps_in_each_image():
-    support = Pyramid.of(jets(4, FINE), 1).levels[0].support
-    numbers = torch.rand(len(support), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    ranks = ranks_of(support, numbers)
-    for image in range(4):
+def test_the_hardest_sites_of_each_image_are_decided_first():
+    level = Pyramid.of(jets(4, FINE), 1).levels[0]
+    support, energy = level.support, level.energy
+    one_by_one, four, at_once = (ranks_of(order, support, energy) for order in ("sites", "colours", "none"))
+    assert not at_once.any()
+    for image in range(3):
         mine = support.images.index == image
-        assert torch.equal(ranks[mine], numbers[mine].argsort().argsort())
-    colours = groups_of("colours", support)
-    assert torch.equal(ranks_of(support, colours / 4)[support.images.index == 0], colours[support.images.index == 0])
-    assert groups_of("sites", support).unique().numel() <= 64
+        assert torch.equal(one_by_one[mine], (-energy[mine]).argsort().argsort())
+        sums = [energy[mine & (four == rank)].sum() for rank in range(4)]
+        assert sums == sorted(sums, reverse=True)
+        for rank in range(4):
+            sites = support.sites[mine & (four == rank)]
+            assert len(sites)
+            assert (sites % 2 == sites[0] % 2)[:, 1:].all()
+    equal = ranks_of("sites", support, torch.ones_like(energy))
+    assert torch.equal(equal[support.images.index == 0], torch.arange((support.images.index == 0).sum()))
 
 
 def test_no_site_knows_of_those_after_it():
@@ -106,10 +112,7 @@ def test_no_site_knows_of_those_after_it():
     net = network(1)
     total = level.energy.new_zeros(3).index_add(0, level.support.images.index.long(), level.energy)
     tensor, _ = net.stages[0](describe(level, None, total), None)
-    numbers = torch.rand(3, 4, dtype=torch.float64)[
-        level.support.images.index.long(), groups_of("colours", level.support)
-    ]
-    order = ranks_of(level.support, numbers)
+    order = ranks_of("colours", level.support, level.energy)
     before = net.stages[0].nll(tensor, level, order)
     for rank in range(4):
         mine = (order == rank)[:, None]
@@ -130,7 +133,7 @@ def test_draws_follow_the_likelihood():
         level = Pyramid.of(drawn, 1).levels[0]
         total = torch.full((1500,), 120.0, dtype=torch.float64)
         tensor, _ = net.stages[0](describe(level, None, total), None)
-        order = ranks_of(level.support, groups_of("colours", level.support) / 4)
+        order = ranks_of("sites", level.support, level.energy)
         numbers = torch.rand(6000, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         children = net.stages[0].sample(tensor, level.energy, order, numbers)
         again = type(level)(level.support, level.energy, level.slots, children)

@@ -187,6 +187,9 @@ def test_draws_of_the_posterior_look_like_it() -> None:
     assert excess.error is not None
     assert abs(excess.value) < 4 * excess.error
     assert found.numbers["sharpen.correlation@n_active:qcd"].value == pytest.approx(1)
+    between = found.numbers["sharpen.draws_w1_over_floor@mass:qcd"].value
+    assert between / 3 < found.numbers["sharpen.w1_over_floor@mass:qcd"].value < between * 3
+    assert "sharpen.draws_w1_over_floor@n_active:qcd" in found.numbers
     assert found.numbers["sharpen.rank_chi2@mass:qcd"].value < 5.4  # one in a thousand
     assert found.numbers["sharpen.coverage@mass:qcd"].value == pytest.approx(1, abs=0.12)
     assert found.numbers["sharpen.pool_exact@qcd"].value == 1
@@ -203,6 +206,7 @@ def test_draws_that_are_too_much_alike_are_caught() -> None:
     assert found.numbers["sharpen.draws_correlation@mass:qcd"].value == pytest.approx(1)
     assert found.numbers["sharpen.correlation_excess@mass:qcd"].value > 0.01
     assert found.numbers["sharpen.coverage@mass:qcd"].value < 0.2
+    assert "sharpen.draws_w1_over_floor@mass:qcd" not in found.numbers  # of one pair, no spread
 
 
 def test_energy_that_is_not_kept_is_found() -> None:

@@ -1,10 +1,10 @@
-"""Batch norm with ReLU and dropout against torch's layers, one after the other."""
+"""Norms with ReLU and dropout against torch's layers, one after the other."""
 
 import pytest
 import torch
 from torch import nn
 
-from hepimg.sparse import BatchNorm, Prune
+from hepimg.sparse import BatchNorm, LayerNorm, Prune
 
 
 @pytest.fixture
@@ -140,3 +140,16 @@ def test_dropout_without_relu_lets_zeros_learn(make_tensor):
 def test_other_channels_are_refused(make_tensor):
     with pytest.raises(ValueError, match="the norm is of 3 channels, the tensor has 4"):
         BatchNorm(3).eval()(make_tensor(dtype=torch.float32))
+
+
+@pytest.mark.parametrize(("relu", "drop"), [(False, 0.0), (True, 0.0), (True, 0.3)])
+def test_layer_norm_is_torchs_own(tensor, relu, drop):
+    layer, oracle = LayerNorm(6, relu=relu, dropout=drop), nn.LayerNorm(6)
+    nn.init.normal_(layer.weight)
+    oracle.load_state_dict(layer.state_dict())
+    torch.manual_seed(1)
+    ours, same = layer.beside(tensor)
+    torch.manual_seed(1)
+    norm = oracle(tensor.features)
+    torch.testing.assert_close(ours.features, nn.Dropout(drop)(torch.relu(norm) if relu else norm))
+    assert same is tensor

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from hepimg.sparse.backbones import ResidualBlock
 from hepimg.sparse.conv import InverseConv2d, SubmanifoldConv2d
-from hepimg.sparse.norm import BatchNorm
+from hepimg.sparse.norm import LayerNorm
 from hepimg.sparse.reduce import spread, sum_over
 from hepimg.sparse.tensor import SparseTensor
 
@@ -44,9 +44,9 @@ class SparseBody(nn.Module):
         super().__init__()
         self.look: nn.Module = SubmanifoldConv2d(inputs, channels, 5) if first else nn.Linear(inputs, channels)
         self.expand = None if first else InverseConv2d(channels, channels, 2, stride=2, bias=False)
-        self.blocks = nn.ModuleList([ResidualBlock(channels, kernel) for _ in range(blocks)])
+        self.blocks = nn.ModuleList([ResidualBlock(channels, kernel, norm=LayerNorm) for _ in range(blocks)])
         self.say, self.hear = nn.Linear(channels, channels), nn.Linear(channels, channels)
-        self.norm = BatchNorm(channels, relu=True)
+        self.norm = LayerNorm(channels, relu=True)
 
     def forward(self, known: SparseTensor, coarser: SparseTensor | None) -> tuple[Tensor, SparseTensor]:
         """See :class:`Body`."""
@@ -80,7 +80,7 @@ class DenseBody(nn.Module):
         self.expand = None if first else nn.ConvTranspose2d(channels, channels, 2, stride=2, bias=False)
         self.blocks = nn.ModuleList([_DenseBlock(channels, kernel) for _ in range(blocks)])
         self.say, self.hear = nn.Linear(channels, channels), nn.Linear(channels, channels)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = _DenseNorm(channels)
 
     def forward(self, known: SparseTensor, coarser: Tensor | None) -> tuple[Tensor, Tensor]:
         """See :class:`Body`."""
@@ -96,16 +96,23 @@ class DenseBody(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(0, 2)[known.support.keys], x
 
 
+class _DenseNorm(nn.LayerNorm):
+    """Normalisation of each cell over its channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class _DenseBlock(nn.Module):
     """Two convolutions added to the identity, each after norm and ReLU."""
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.BatchNorm2d(channels),
+            _DenseNorm(channels),
             nn.ReLU(),
             nn.Conv2d(channels, channels, kernel, padding="same", bias=False),
-            nn.BatchNorm2d(channels),
+            _DenseNorm(channels),
             nn.ReLU(),
             nn.Conv2d(channels, channels, kernel, padding="same", bias=False),
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hepimg.expansion.bodies import DenseBody, SparseBody, State
-from hepimg.expansion.order import Order, groups_of, n_groups, ranks_of
+from hepimg.expansion.order import Order, ranks_of
 from hepimg.expansion.pyramid import Level, Pyramid, born, bottom
 from hepimg.expansion.shares import log_energy
 from hepimg.expansion.stage import Stage
@@ -17,7 +17,6 @@ from hepimg.grid import Grid
 from hepimg.images import SparseImages
 from hepimg.random import entries_of, uniform
 from hepimg.sparse.rules import RuleCache
-from hepimg.sparse.support import Support
 from hepimg.sparse.tensor import SparseTensor
 
 KNOWN = 9
@@ -71,10 +70,7 @@ class Expansion(nn.Module):
         return cast("list[Stage]", list(self.stages))
 
     def nll(self, pyramid: Pyramid) -> list[Tensor]:
-        """Negative log-likelihoods of each stage: (n_sites, 2), of patterns and of shares.
-
-        The orders of the sites are drawn from torch's generator.
-        """
+        """Negative log-likelihoods of each stage: (n_sites, 2), of patterns and of shares."""
         total = per_image(pyramid.levels[0])
         state: State | None = None
         parent: Level | None = None
@@ -82,7 +78,7 @@ class Expansion(nn.Module):
         for stage, level, order in zip(self._stages, pyramid.levels, self.orders, strict=False):
             known = describe(level, parent, total)
             tensor, state = stage(known, state)
-            losses.append(stage.nll(tensor, level, _random_ranks(order, level.support)))
+            losses.append(stage.nll(tensor, level, ranks_of(order, level.support, level.energy)))
             parent = level
         return losses
 
@@ -128,10 +124,8 @@ class Expansion(nn.Module):
             tensor, state = stage(describe(level, parent, total), state)
             key = (seed, draw, number)
             sites = level.support.to("cpu")
-            row = rows[sites.images.index.numpy()]
-            groups = entries_of(row, groups_of(self.orders[number], sites).numpy())
-            order = ranks_of(level.support, torch.from_numpy(uniform(groups, *key, "order")).to(device))
-            entries = entries_of(row, sites.cells.numpy())
+            entries = entries_of(rows[sites.images.index.numpy()], sites.cells.numpy())
+            order = ranks_of(self.orders[number], level.support, level.energy)
             numbers = torch.from_numpy(np.stack([uniform(entries, *key, k) for k in range(NUMBERS)], 1)).to(device)
             children = stage.sample(tensor, level.energy, order, numbers)
             parent, level = level, born(level.support, children)
@@ -162,13 +156,6 @@ def describe(level: Level, parent: Level | None, total: Tensor) -> SparseTensor:
     energies = [log_energy(energy), fraction**0.3, fraction.sqrt(), of_parent, of_parent.log()]
     places = [y, x, r, (r + 0.02).log() / 2]
     return SparseTensor.on(RuleCache(support), torch.stack(energies + places, 1).float())
-
-
-def _random_ranks(order: Order, support: Support) -> Tensor:
-    """(n_sites,) when each site is decided, by torch's generator."""
-    shape = support.batch_size, n_groups(order, support)
-    numbers = torch.rand(shape, dtype=torch.float64, device=support.cells.device)
-    return ranks_of(support, numbers[support.images.index.long(), groups_of(order, support)])
 
 
 def per_image(level: Level) -> Tensor:

@@ -4,7 +4,7 @@ from hepimg.sparse.backbones import ResidualBlock, SparseClassifier, SparseResNe
 from hepimg.sparse.conv import Expand2d, InverseConv2d, SparseConv2d, SubmanifoldConv2d
 from hepimg.sparse.engines import use_engine
 from hepimg.sparse.layers import GlobalPool, PerSite, Pool2d, Prune
-from hepimg.sparse.norm import BatchNorm
+from hepimg.sparse.norm import BatchNorm, LayerNorm
 from hepimg.sparse.tensor import SparseTensor
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Expand2d",
     "GlobalPool",
     "InverseConv2d",
+    "LayerNorm",
     "PerSite",
     "Pool2d",
     "Prune",

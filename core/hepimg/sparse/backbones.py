@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hepimg.sparse.conv import SparseConv2d, SubmanifoldConv2d
 from hepimg.sparse.layers import GlobalPool, PerSite
-from hepimg.sparse.norm import BatchNorm
+from hepimg.sparse.norm import BatchNorm, LayerNorm
 from hepimg.sparse.tensor import SparseTensor
 
 ACTIVE_NEIGHBOURS = 3.0
@@ -23,14 +23,23 @@ SUM_SCALE = 16.0
 
 
 class ResidualBlock(nn.Module):
-    """Two submanifold convolutions added to the identity, each after norm and ReLU (He et al., arXiv:1603.05027)."""
+    """Two submanifold convolutions added to the identity, each after norm and ReLU (He et al., arXiv:1603.05027).
 
-    def __init__(self, channels: int, kernel: int = 3, dropout: float = 0.0) -> None:
+    Args:
+        channels: features per site.
+        kernel: size of the convolutions, odd.
+        dropout: after the second norm.
+        norm: its kind.
+    """
+
+    def __init__(
+        self, channels: int, kernel: int = 3, dropout: float = 0.0, norm: type[BatchNorm | LayerNorm] = BatchNorm
+    ) -> None:
         super().__init__()
-        self.norm = BatchNorm(channels, relu=True)
+        self.norm = norm(channels, relu=True)
         self.layers = nn.Sequential(
             _he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS),
-            BatchNorm(channels, relu=True, dropout=dropout),
+            norm(channels, relu=True, dropout=dropout),
         )
         # Small at first, so that a deep stack begins near the identity.
         self.last = _he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS, scale=0.3)

@@ -1,4 +1,4 @@
-"""Batch normalisation over sites, with ReLU and dropout in the same sweep."""
+"""Normalisation of each channel over the sites of a batch, or of each site over its channels; with ReLU and dropout."""
 
 from typing import Any
 
@@ -107,6 +107,32 @@ class BatchNorm(nn.BatchNorm1d):
 
     def extra_repr(self) -> str:  # noqa: D102
         return f"{self.num_features}, eps={self.eps}, relu={self.relu}, dropout={self.dropout}"
+
+
+class LayerNorm(nn.LayerNorm):
+    """Normalisation of each site over its channels (Ba et al., arXiv:1607.06450); then, if asked for, ReLU and dropout.
+
+    No site knows of another one, in training as in use: for networks whose sites are decided one after the other.
+
+    Args:
+        channels: features per site.
+        relu, dropout: as for :class:`BatchNorm`.
+        options: ``eps``, ``elementwise_affine``, ``bias``, as in torch.
+    """
+
+    def __init__(self, channels: int, *, relu: bool = False, dropout: float = 0.0, **options: Any) -> None:
+        super().__init__(channels, **options)
+        self.relu, self.dropout = relu, dropout
+
+    def forward(self, tensor: SparseTensor) -> SparseTensor:
+        """The same sites with normalised features."""
+        y = super().forward(tensor.features)
+        y = functional.relu(y) if self.relu else y
+        return tensor.replace(functional.dropout(y, self.dropout, self.training))
+
+    def beside(self, tensor: SparseTensor) -> tuple[SparseTensor, SparseTensor]:
+        """The normalised tensor, and the given one for a residual connection."""
+        return self(tensor), tensor
 
 
 class _Normalise(Function):

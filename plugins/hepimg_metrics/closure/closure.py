@@ -37,7 +37,9 @@ class Closure(Metric):
     Distributions: ``w1`` is the Wasserstein distance of an observable, ``w1_over_floor`` the same over the mean
     distance of two independent true samples of this size (``<truth>.floor``), and ``worst_w1_over_floor`` the largest
     of these.  Generated and true images that share their low-resolution image are not independent: values below 1
-    occur.  ``trees_auc`` and ``two_sample_auc`` (of ``scores``) are areas under the ROC curve of
+    occur.  What a perfect model would show, whose draws the truth could be one of, is the same between two draws:
+    ``draws_w1_over_floor``, with at least three ``draws`` in all; its error is the standard deviation over the pairs.
+    ``trees_auc`` and ``two_sample_auc`` (of ``scores``) are areas under the ROC curve of
     classifiers that tell generated from true jets.
 
     Cells, with ``low``: ``patch_...`` and ``energy_patch_...``, ``pairs_inside_ratio`` and ``pairs_across_ratio``

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -73,8 +74,9 @@ class Comparison:
             numbers |= self._trees(generated)
         if self.low is not None:
             numbers |= self._cells(generated, self.low.images, model.name if is_shown else "")
-        draws = [Seen.of(self.jets.rows.image(draw), self.names) for draw in model.draws]
-        return numbers | self._posterior([generated, *draws], model.name if is_shown else "")
+        draws = [generated, *(Seen.of(self.jets.rows.image(draw), self.names) for draw in model.draws)]
+        numbers |= self._between(draws)
+        return numbers | self._posterior(draws, model.name if is_shown else "")
 
     def score_numbers(self, truth: str, generated: str) -> Numbers:
         """The area under the curve of a pair of scores, columns of the rows."""
@@ -107,6 +109,17 @@ class Comparison:
         numbers |= {f"w1_over_floor@{name}": number for name, number in over_floor.items()}
         if over_floor:
             numbers["worst_w1_over_floor"] = max(over_floor.values(), key=lambda number: number.value)
+        return numbers
+
+    def _between(self, draws: Sequence[Seen]) -> Numbers:
+        """Distances of two draws over the floor: mean and standard deviation over the pairs."""
+        numbers: Numbers = {}
+        for name, least in self.floors.items():
+            pairs = combinations((seen.values[name] for seen in draws), 2)
+            found = [distances(*pair, self.jets.every[:1])[0] / least.value for pair in pairs]
+            if len(found) > 1:
+                mean, spread = float(np.mean(found)), float(np.std(found, ddof=1))
+                numbers[f"draws_w1_over_floor@{name}"] = Estimate(mean, spread, len(self.jets))
         return numbers
 
     def _trees(self, generated: Seen) -> Numbers:
