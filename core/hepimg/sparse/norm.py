@@ -124,7 +124,7 @@ class LayerNorm(nn.LayerNorm):
         super().__init__(channels, **options)
         self.relu, self.dropout = relu, dropout
 
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
+    def forward(self, tensor: SparseTensor) -> SparseTensor:  # type: ignore[override]
         """The same sites with normalised features."""
         y = super().forward(tensor.features)
         y = functional.relu(y) if self.relu else y
