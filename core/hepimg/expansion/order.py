@@ -14,8 +14,7 @@ Order = Literal["sites", "colours", "none"]
 def ranks_of(order: Order, support: Support, energy: Tensor) -> Tensor:
     """(n_sites,) int64, when each site is decided: from 0, without gaps in an image.
 
-    Mass and subjettiness hang on a few hard cells.  With these decided first, one way to divide the likelihood is
-    learned instead of one for every order.
+    One order is as good as another (random ones gave the same likelihood); this one draws no random numbers.
 
     Args:
         order: which sites are decided at once; of these groups, that with the largest energy comes first.
