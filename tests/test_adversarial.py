@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor, nn
 
+from bars import Steps
 from hepimg.adversarial import GameOptions
 from hepimg.adversarial.game import play
 from hepimg.adversarial.layers import DenseLayers, Layers, SparseLayers
@@ -234,27 +235,9 @@ def make_dataset(folder: Path, rows: int = 60, seed: int = 0) -> Dataset:
 OPTIONS = GameOptions(steps=18, batch_size=16, learning_rate=0.02, evaluate_every=4, evaluate_rows=50)
 
 
-class StopAt:
-    """A bar that raises."""
-
-    def __init__(self, step: int | None) -> None:
-        self.step, self.done = step, 0
-
-    def start(self, label: str, total: int | None, unit: str = "") -> None:
-        pass
-
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        self.done += amount
-        if self.step is not None and self.done >= self.step:
-            raise KeyboardInterrupt
-
-    def stop(self) -> None:
-        pass
-
-
 def duel(data: Path, folder: Path, options: GameOptions = OPTIONS, stop: int | None = None) -> nn.Module:
     datasets = make_dataset(data), make_dataset(data, seed=1)
-    return play(Duel, *datasets, options, replace(make_run(folder), progress=StopAt(stop)), prepare)
+    return play(Duel, *datasets, options, replace(make_run(folder), progress=Steps(stop)), prepare)
 
 
 def log_of(folder: Path) -> list[dict[str, str]]:

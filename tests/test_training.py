@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bars import Steps
 from hepimg.components import Run
 from hepimg.dataset import Dataset, Part
 from hepimg.errors import DataError
@@ -36,24 +37,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 OPTIONS = FitOptions(epochs=6, batch_size=32, learning_rate=1e-2)
 KILLS = 8
-
-
-class Steps:
-    """A bar that remembers how far it was moved, and can raise on the way."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.stop_at, self.total, self.done = stop_at, 0, 0
-
-    def start(self, label: str, total: int | None, unit: str = "") -> None:
-        self.total = total or 0
-
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        self.done += amount
-        if self.stop_at is not None and self.done >= self.stop_at:
-            raise KeyboardInterrupt
-
-    def stop(self) -> None:
-        pass
 
 
 def make_run(folder: Path, seed: int = 1, progress: Steps | None = None) -> Run:

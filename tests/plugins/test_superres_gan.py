@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from bars import Steps
 from hepimg.components import Image
 from hepimg.errors import DataError
 from hepimg.grid import Grid
@@ -220,24 +221,6 @@ def test_task_keeps_its_contract(sparse: bool) -> None:
     assert SuperresGan in hepimg_tasks()
 
 
-class StopAt:
-    """A bar that raises."""
-
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def start(self, label: str, total: int | None, unit: str = "") -> None:
-        pass
-
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        self.left -= amount
-        if self.left <= 0:
-            raise KeyboardInterrupt
-
-    def stop(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize("sparse", [False, True])
 def test_interrupted_training_ends_as_if_nothing_had_happened(tmp_path: Path, sparse: bool) -> None:
     chosen = task(sparse=sparse, networks=SMALL.model_copy(update={"reset": 2}).model_dump())
@@ -245,7 +228,7 @@ def test_interrupted_training_ends_as_if_nothing_had_happened(tmp_path: Path, sp
     whole, parts = (make_run(tmp_path / name) for name in ("whole", "parts"))
     expected = chosen.fit(train, valid, whole)
     with pytest.raises(KeyboardInterrupt):
-        chosen.fit(train, valid, replace(parts, progress=StopAt(4)))
+        chosen.fit(train, valid, replace(parts, progress=Steps(4)))
     found = chosen.fit(train, valid, parts)
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
     contents = [(run.folder / CHECKPOINT).read_bytes() for run in (whole, parts)]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from bars import Steps
 from hepimg.components import Image, Run
 from hepimg.dataset import Dataset, Part
 from hepimg.errors import DataError
@@ -52,22 +53,6 @@ def dataset_of(sample: Sample, path: Path) -> Dataset:
     return Dataset((Part(0, path, 0, np.arange(len(sample))),), ("qcd",))
 
 
-class Bar:
-    """A bar that can raise on the way."""
-
-    def __init__(self, stop_at: int) -> None:
-        self.left = stop_at
-
-    def start(self, label: str, total: int | None, unit: str = "") -> None: ...
-
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        self.left -= amount
-        if self.left <= 0:
-            raise KeyboardInterrupt
-
-    def stop(self) -> None: ...
-
-
 def auc(task: TwoSample, state: dict[str, np.ndarray], sample: Sample) -> float:
     said = task.predict(state, sample, make_run(Path()))
     assert set(said) == {"truth", "generated"}
@@ -104,7 +89,7 @@ def test_an_interrupted_training_ends_as_if_nothing_had_happened(tmp_path: Path)
     folder.mkdir()
     run = make_run(folder)
     with pytest.raises(KeyboardInterrupt):
-        TASK.fit(train, train, Run(run.seed, 1, "cpu", folder, logging.getLogger("test"), Bar(stop_at=5)))
+        TASK.fit(train, train, Run(run.seed, 1, "cpu", folder, logging.getLogger("test"), Steps(stop_at=5)))
     resumed = TASK.fit(train, train, run)
     assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
     assert (folder / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
