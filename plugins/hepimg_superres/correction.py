@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hepimg.expansion.bodies import SparseBody
-from hepimg.expansion.heads import LogisticMixture, choose
+from hepimg.expansion.heads import HIDDEN, LogisticMixture, choose
 from hepimg.expansion.network import KNOWN, describe, per_image
 from hepimg.expansion.pyramid import Level, bottom
 from hepimg.expansion.shares import LEAST
@@ -74,7 +74,7 @@ class Correction(nn.Module):
         super().__init__()
         self.body = SparseBody(KNOWN, channels, blocks, kernel, first=True)
         self.kind = nn.Linear(channels, 3)
-        self.ratio = LogisticMixture(channels)
+        self.ratio = LogisticMixture(nn.Sequential(nn.Linear(channels, HIDDEN), nn.ReLU(inplace=True)))
 
     def forward(self, cells: LowCells) -> Tensor:
         """The mean over images of the negative log-likelihood."""

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hepimg.expansion.heads import LogisticMixture, PatternHead, ShareHead, choose
+from hepimg.expansion.heads import Given, Joined, LogisticMixture, PatternHead, ShareHead, choose
 from hepimg.expansion.shares import IS_SPLIT, MASKS, PATTERNS, SIDES, divide, encode, pattern_of, split_energies
 
 
@@ -52,18 +52,31 @@ def test_whatever_is_drawn_adds_up_and_stays_above_the_threshold(threshold, seed
     assert (children[MASKS] >= threshold * (1 - 1e-9)).all()
 
 
+def test_joined_is_a_linear_layer_on_all_side_by_side():
+    torch.manual_seed(1)
+    joined = Joined(3, 2, 5)
+    features, numbers, pattern = torch.randn(PATTERNS, 3), torch.randn(PATTERNS, 2), torch.arange(PATTERNS).flip(0)
+    together = torch.cat([features, torch.nn.functional.one_hot(pattern, PATTERNS), numbers], 1)
+    weight = torch.cat([joined.features.weight, joined.pattern.weight.t(), joined.numbers.weight], 1)
+    expected = torch.relu(together @ weight.t() + joined.features.bias)
+    torch.testing.assert_close(joined((features, pattern, numbers)), expected)
+
+
 def test_mixture_is_a_density_and_its_draws_follow_it():
     torch.manual_seed(3)
-    mixture = LogisticMixture(2, components=3, hidden=8)
+    mixture = LogisticMixture(Joined(2, 1, 8), hidden=8, components=3)
     torch.nn.init.normal_(mixture.layers[-1].weight, std=0.5)
-    features = torch.tensor([[1.0, -2.0]])
     u = torch.linspace(-30, 30, 20001)
+
+    def given(n: int) -> Given:
+        return torch.tensor([[1.0, -2.0]]).expand(n, 2), torch.tensor([5]).expand(n), torch.tensor([[0.3]]).expand(n, 1)
+
     with torch.no_grad():
-        density = torch.exp(-mixture.nll(features.expand(len(u), 2), u)).numpy()
+        density = torch.exp(-mixture.nll(given(len(u)), u)).numpy()
         assert np.trapezoid(density, u.numpy()) == pytest.approx(1, abs=1e-4)
         n = 4000
         numbers = torch.rand(n, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-        drawn = np.sort(mixture.sample(features.expand(n, 2), numbers).numpy())
+        drawn = np.sort(mixture.sample(given(n), numbers).numpy())
     expected = np.interp(drawn, u.numpy(), np.cumsum(density) * (u[1] - u[0]).item())
     distance = np.abs(expected - (np.arange(n) + 0.5) / n).max()
     assert distance < 1.95 / np.sqrt(n)  # Kolmogorov and Smirnov: exceeded in one of a thousand
@@ -96,7 +109,6 @@ def test_likelihood_of_shares_is_that_of_each_split():
     features = torch.randn(PATTERNS, 3)
     u = encode(children, pattern, 0.1).float()
     logarithm = split_energies(children).clamp(min=1e-25).log().float() / 3
-    known = torch.cat([features, head.embedding(pattern)], 1)
     expected = torch.zeros(PATTERNS)
     for site in range(PATTERNS):
         for split in range(3):
@@ -107,6 +119,6 @@ def test_likelihood_of_shares_is_that_of_each_split():
             if split:
                 told += [u[site, 0], torch.tensor(split - 1.0), u[site, 1] * (split - 1)]
                 network = head.within
-            row = torch.cat([known[site], torch.stack(told)])[None]
-            expected[site] += network.nll(row, u[site : site + 1, split])[0]
+            given = features[site : site + 1], pattern[site : site + 1], torch.stack(told)[None]
+            expected[site] += network.nll(given, u[site : site + 1, split])[0]
     torch.testing.assert_close(head.nll(features, pattern, children), expected)

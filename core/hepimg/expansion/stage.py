@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from hepimg.expansion.bodies import Body, State
-from hepimg.expansion.heads import PatternHead, ShareHead, choose
+from hepimg.expansion.heads import Joined, PatternHead, ShareHead, choose
 from hepimg.expansion.pyramid import CHILDREN, Level
-from hepimg.expansion.shares import PATTERNS, pattern_of
+from hepimg.expansion.shares import pattern_of
 from hepimg.sparse.ordered import OrderedConv2d
 from hepimg.sparse.tensor import SparseTensor
 
@@ -33,11 +33,9 @@ class Stage(nn.Module):
         self.shares = ShareHead(channels, threshold)
         self.is_ordered = kernel > 0
         if self.is_ordered:
-            self.reveal = nn.Sequential(
-                nn.Linear(channels + PATTERNS + 2 * CHILDREN, channels), nn.ReLU(), nn.Linear(channels, channels)
-            )
+            self.reveal = Joined(channels, 2 * CHILDREN, channels)
             self.earlier = OrderedConv2d(channels, channels, kernel, bias=False)
-            self.mix = nn.Sequential(nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels))
+            self.hear, self.mix = nn.Linear(channels, channels), nn.Linear(channels, channels)
 
     def forward(self, known: SparseTensor, coarser: State | None) -> tuple[SparseTensor, State]:
         """(n_sites, channels) features of the sites, and what the next stage expands.
@@ -94,10 +92,10 @@ class Stage(nn.Module):
         """(n, channels) what a decided site tells those after it."""
         fractions = (children / energy[:, None]).to(features.dtype)
         logarithms = fractions.clamp(min=1e-6).log() / REVEALED
-        one_hot = nn.functional.one_hot(pattern, PATTERNS).to(features.dtype)
-        told: Tensor = self.reveal(torch.cat([features, one_hot, fractions, logarithms], 1))
+        told: Tensor = self.reveal((features, pattern, torch.cat([fractions, logarithms], 1)))
         return told
 
     def _mixed(self, features: Tensor, heard: Tensor) -> Tensor:
-        mixed: Tensor = torch.relu(features + self.mix(torch.cat([features, heard], 1)))
+        """(n, channels) features of sites, and what they heard of those decided before."""
+        mixed: Tensor = (features + self.mix((self.hear(features) + heard).relu_())).relu_()
         return mixed

@@ -127,7 +127,7 @@ class LayerNorm(nn.LayerNorm):
     def forward(self, tensor: SparseTensor) -> SparseTensor:  # type: ignore[override]
         """The same sites with normalised features."""
         y = super().forward(tensor.features)
-        y = functional.relu(y) if self.relu else y
+        y = y.relu_() if self.relu else y
         return tensor.replace(functional.dropout(y, self.dropout, self.training))
 
     def beside(self, tensor: SparseTensor) -> tuple[SparseTensor, SparseTensor]:
