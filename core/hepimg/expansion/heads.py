@@ -105,7 +105,8 @@ class LogisticMixture(nn.Module):
         weight, mean, width = self(given)
         chosen = choose(weight, numbers[:, 0])[:, None]
         centre, size = mean.gather(1, chosen).squeeze(1), width.gather(1, chosen).squeeze(1).exp()
-        return centre.double() + size.double() * torch.logit(numbers[:, 1], eps=1e-9)
+        drawn: Tensor = centre.double() + size.double() * torch.logit(numbers[:, 1], eps=1e-9)
+        return drawn
 
 
 class ShareHead(nn.Module):
