@@ -293,6 +293,13 @@ def test_a_component_that_breaks_its_contract_is_caught(members: dict[str, Any],
         check_component(changed(GoodStep, **members))
 
 
+def test_prediction_options_that_are_no_options_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    task: Any = load_registry().find("task", "superres_baseline").component
+    monkeypatch.setattr(task, "prediction_options", ("drawn",))
+    with raising("prediction_options names drawn, which is no option"):
+        check_component(task)
+
+
 def _writes_in_place(step: GoodStep, sample: Sample, seed: int | None) -> Sample:
     sample.column("weight")[:] = 2
     return GoodStep.apply(step, sample, seed)

@@ -223,7 +223,13 @@ class Run:
 
 
 class Task(Component):
-    """Learns from rows and says something of rows."""
+    """Learns from rows and says something of rows.
+
+    Class variable: ``prediction_options``, names of options that only :meth:`predict` reads; when one of them changes,
+    what was learned stays.
+    """
+
+    prediction_options: ClassVar[tuple[str, ...]] = ()
 
     def writes(self, ports: Ports) -> Sequence[Port]:
         """What :meth:`predict` returns; the analysis calls it ``<task>.<name>``."""

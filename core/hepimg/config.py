@@ -17,7 +17,7 @@ from hepimg.analysis import Analysis, AnalysisOptions, DataOptions, MetricEntry,
 from hepimg.components import Component
 from hepimg.engine import why_engine_fails
 from hepimg.errors import ConfigError, Problem, did_you_mean
-from hepimg.registry import Kind, Registry, load_registry
+from hepimg.registry import RESERVED, Kind, Registry, load_registry
 from hepimg.variants import Known, explain_cycle, in_reading_order, readings_of, remember, set_inside, variants_of
 from hepimg.yaml_lines import Document, Place, parse_assignment, place_of, read_yaml
 
@@ -139,8 +139,11 @@ class _Builder:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def validate(self, model: type[BaseModel], content: Any, place: Place) -> Any:
-        """The validated model, or None with problems noted.  JSON rules: no text for a number, lists for tuples."""
+    def validate(self, model: type[BaseModel], content: Any, place: Place, beside: Iterable[str] = ()) -> Any:
+        """The validated model, or None with problems noted.  JSON rules: no text for a number, lists for tuples.
+
+        ``beside`` are keys that may stand at its place too.
+        """
         try:
             return model.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
@@ -153,7 +156,7 @@ class _Builder:
                     continue
                 for fault in of_option:
                     where = tuple(part for part in fault["loc"] if not (isinstance(part, str) and "[" in part))
-                    self.complain((*place, *where), _explain(fault, model))
+                    self.complain((*place, *where), _explain(fault, model, beside))
             return None
 
     def component(self, kind: Kind, content: Any, place: Place) -> Any:
@@ -168,7 +171,8 @@ class _Builder:
         except LookupError as error:
             self.complain((*place, kind), str(error))
             return None
-        return self.validate(entry.component, {key: value for key, value in content.items() if key != kind}, place)
+        options = {key: value for key, value in content.items() if key != kind}
+        return self.validate(entry.component, options, place, RESERVED[kind])
 
     def components(self, kind: Kind, contents: Iterable[Any], place: Place) -> list[Component]:
         """The components of a list."""
@@ -294,13 +298,14 @@ def _real(names: Mapping[str, tuple[str, ...]]) -> set[str]:
     return {name for name, parts in names.items() if parts == (name,)}
 
 
-def _explain(fault: Any, model: type[BaseModel]) -> str:
-    """A pydantic fault in our words."""
+def _explain(fault: Any, model: type[BaseModel], beside: Iterable[str]) -> str:
+    """A pydantic fault in our words; ``beside`` are keys that may stand with the model's own."""
     if fault["type"] == "extra_forbidden":
+        known = set(beside) if len(fault["loc"]) == 1 else set()
         for part in fault["loc"][:-1]:
             inner = _fields(model).get(str(part))
             model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
-        return f"unknown key; {did_you_mean(str(fault['loc'][-1]), _fields(model))}"
+        return f"unknown key; {did_you_mean(str(fault['loc'][-1]), known | set(_fields(model)))}"
     if fault["type"] == "missing":
         return "missing; it must be given"
     message: str = fault["msg"].removeprefix("Value error, ")

@@ -26,7 +26,7 @@ from hepimg.sample import Sample
 from hepimg.shards import write_shard
 from hepimg.splits import Splits
 from hepimg.states import describe_model, read_state, write_state
-from hepimg.store import Cache, Unit, content_key, describe, installed_version, write_json
+from hepimg.store import Cache, Unit, content_key, describe, installed_version
 
 log = logging.getLogger("hepimg")
 
@@ -99,7 +99,7 @@ class Learner:
         """What decides a task's state."""
         options = self.analysis.options
         return content_key(
-            task=describe(entry.task),
+            task=describe(entry.task, without=entry.task.prediction_options),
             seed=[options.seed, entry.group, entry.seed],
             threads=options.threads,
             device=options.device,
@@ -113,9 +113,10 @@ class Learner:
             libraries=describe_libraries(),
         )
 
-    def _said_key(self, entry: TaskEntry) -> list[str | int]:
+    def _said_key(self, entry: TaskEntry) -> list[Any]:
         """What decides a task's predictions, whatever they are for."""
-        return [self.fit_key(entry), entry.test_draws]
+        options = entry.task.model_dump(mode="json", include=set(entry.task.prediction_options))
+        return [self.fit_key(entry), entry.test_draws, options]
 
     def predict_key(self, entry: TaskEntry, sample: str) -> str:
         """What decides a task's predictions for a sample."""
@@ -166,7 +167,6 @@ class Learner:
             state = entry.task.fit(train, valid, self.run_of(entry))
             state = {name: np.asarray(array) for name, array in state.items()}
         write_state(unit.folder / "state.safetensors", state)
-        write_json(unit.folder / "model.json", self._description(entry, state))
         self.seconds.setdefault(entry.name, {})["fit"] = round(time.perf_counter() - started, 3)
         unit.finish(
             {
@@ -186,7 +186,7 @@ class Learner:
         except Exception:
             log.exception("an observer (hepimg_after_task) of task %s failed", entry.name)
 
-    def _description(self, entry: TaskEntry, state: State) -> dict[str, Any]:
+    def describe(self, entry: TaskEntry, state: State) -> dict[str, Any]:
         """``model.json``: what a saved state needs to be used again."""
         return {
             **describe_model(entry.task, state, self.steps_for(entry.task.reads()), self.known),

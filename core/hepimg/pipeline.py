@@ -117,7 +117,7 @@ def _execute(
         for entry in in_order(analysis):
             state = learner.fit(entry)
             learner.predict(entry, state)
-            _publish(learner.folder(entry), folder / "tasks" / entry.name)
+            _publish(learner.folder(entry), learner.describe(entry, state), folder / "tasks" / entry.name)
         before = time.perf_counter()
         numbers, figures = evaluate(learner, bars)
     seconds |= {"tasks": learner.seconds, "evaluate": round(time.perf_counter() - before, 3)}
@@ -148,10 +148,11 @@ def _check_cuda() -> None:
         )
 
 
-def _publish(unit: Path, folder: Path) -> None:
-    """Copy what a finished task has to show into the results."""
+def _publish(unit: Path, description: Mapping[str, Any], folder: Path) -> None:
+    """Copy what a finished task has to show into the results, and describe it there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("state.safetensors", "model.json", "log.csv", "log.txt"):
+    write_json(folder / "model.json", description)
+    for name in ("state.safetensors", "log.csv", "log.txt"):
         if (unit / name).exists():
             shutil.copyfile(unit / name, folder / name)
 

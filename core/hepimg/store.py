@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -41,13 +41,18 @@ def content_key(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def describe(component: Component) -> dict[str, Any]:
-    """What decides a component's results: its name, version, options, and the versions of its libraries."""
+def describe(component: Component, without: Sequence[str] = ()) -> dict[str, Any]:
+    """What decides a component's results: its name, version, options, and the versions of its libraries.
+
+    Args:
+        component: described.
+        without: names of options that do not count.
+    """
     return {
         "name": component.name,
         "from": type(component).__module__.partition(".")[0],
         "version": component.version,
-        "options": component.model_dump(mode="json"),
+        "options": component.model_dump(mode="json", exclude=set(without)),
         "libraries": {library: installed_version(library) for library in component.libraries},
     }
 

@@ -25,6 +25,7 @@ class SuperresBaseline(Task):
     """
 
     name: ClassVar[str] = "superres_baseline"
+    prediction_options: ClassVar[tuple[str, ...]] = ("draws",)
 
     high: str = Field("hr", description="image at high resolution, to learn from; its first channel is the energy")
     low: str = Field("lr", description="image at low resolution, to sharpen: the high one pooled by 2, 4, 8 ...")

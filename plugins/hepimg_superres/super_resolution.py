@@ -85,6 +85,7 @@ class SuperResolution(Task):
 
     name: ClassVar[str] = "super_resolution"
     libraries: ClassVar[tuple[str, ...]] = ("lightning",)
+    prediction_options: ClassVar[tuple[str, ...]] = ("draws",)
 
     high: str = Field("hr", description="image at high resolution, to learn from; its first channel is the energy")
     low: str = Field("lr", description="image at low resolution, to sharpen; on the grid of the high one, pooled")

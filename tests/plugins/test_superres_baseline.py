@@ -10,18 +10,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bars import Steps
 from hepimg.components import Image, Predictions, State
+from hepimg.config import load_analysis
 from hepimg.dataset import Dataset
 from hepimg.errors import DataError
 from hepimg.grid import Grid
 from hepimg.images import PT, Channel, SparseImages
+from hepimg.learn import Learner
+from hepimg.orders import StoredSample
 from hepimg.sample import Sample
 from hepimg.shards import write_shard
+from hepimg.store import Cache
 from hepimg.testing import check_task, datasets, make_run
 from hepimg_superres.baseline import SuperresBaseline
 from hepimg_superres.blocks import Cells, neighbours
 from hepimg_superres.marginal import fit_marginal
 from hepimg_superres.patches import Patches
+
+ANALYSIS = """\
+title: noise
+data: {{source: noise, rows: 8, split: [0.5, 0, 0.5]}}
+samples:
+  noise: {{}}
+preprocess:
+  - {{step: pixelate, grid: {{eta: [-1, 1], phi: [-1, 1], shape: [8, 8]}}, into: hr}}
+  - {{step: pool, image: hr, factor: 2, into: lr}}
+tasks:
+  split: {{task: superres_baseline, how: marginal, {}}}
+evaluate:
+  - {{metric: images, image: split.image}}
+"""
 
 GRID = Grid.square(1.0, 16)
 HOWS = ("uniform", "marginal", "nearest")
@@ -204,3 +223,17 @@ def test_blank_training_images_are_refused(tmp_path: Path) -> None:
     state = trained(SuperresBaseline(how="uniform"), blank, tmp_path)
     said = told(SuperresBaseline(how="uniform"), state, blank, tmp_path)["image"]
     assert said.counts.sum() == 0  # type: ignore[union-attr]
+
+
+def test_more_draws_are_new_predictions_of_what_was_learned(tmp_path: Path) -> None:
+    def keys(text: str) -> tuple[str, str]:
+        path = tmp_path / "analysis.yaml"
+        path.write_text(ANALYSIS.format(text))
+        analysis = load_analysis(path)
+        learner = Learner(analysis, {"noise": StoredSample("noise", "key", ())}, Cache(tmp_path), Steps())
+        task = analysis.tasks["split"]
+        return learner.fit_key(task), learner.predict_key(task, "noise")
+
+    one, two, other = keys("draws: 1"), keys("draws: 2"), keys("bins: 5")
+    assert one[0] == two[0] != other[0]
+    assert len({one[1], two[1], other[1]}) == 3

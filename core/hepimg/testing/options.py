@@ -38,6 +38,8 @@ def check_component(component: type[Component]) -> None:
         require(getattr(component, method) is not getattr(kinds[0], method), name, f"it has no method {method}")
     require(type(component.version) is int and component.version > 0, name, "version is a positive whole number")
     require(all(isinstance(library, str) for library in component.libraries), name, "libraries are names")
+    for option in getattr(component, "prediction_options", ()):
+        require(option in component.model_fields, name, f"prediction_options names {option}, which is no option")
     require(bool(component.__doc__), name, "it has no docstring")
     _check_model(component, name)
     found = getattr(import_module(component.__module__), component.__name__, None)
