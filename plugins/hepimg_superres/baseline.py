@@ -25,7 +25,7 @@ class SuperresBaseline(Task):
     """
 
     name: ClassVar[str] = "superres_baseline"
-    prediction_options: ClassVar[tuple[str, ...]] = ("draws",)
+    prediction_options: ClassVar[tuple[str, ...]] = ("threshold", "draws")
 
     high: str = Field("hr", description="image at high resolution, to learn from; its first channel is the energy")
     low: str = Field("lr", description="image at low resolution, to sharpen: the high one pooled by 2, 4, 8 ...")
@@ -33,6 +33,12 @@ class SuperresBaseline(Task):
         "marginal",
         description="how a cell is divided. uniform: equally; marginal: by stages of two, each cell as a random "
         "training cell of about its energy; nearest: as the one nearest in log E, log E of its neighbours, E / E(jet)",
+    )
+    threshold: float = Field(
+        0.0,
+        ge=0,
+        description="marginal, nearest: least energy of an active cell (GeV), as the step threshold left it; what "
+        "would get less goes to the others",
     )
     bins: int = Field(16, ge=1, description="marginal: quantile bins of the logarithm of a cell's energy")
     patches: int = Field(
@@ -100,8 +106,11 @@ class SuperresBaseline(Task):
         from hepimg_superres.nearest import nearest_shares
 
         if self.how == "marginal":
-            return [sample_marginal(state, coarse, rows, (seed, "marginal", draw)) for draw in range(self.draws)]
+            return [
+                sample_marginal(state, coarse, rows, self.threshold, (seed, "marginal", draw))
+                for draw in range(self.draws)
+            ]
         if self.how == "nearest":
-            shares = nearest_shares(state, coarse, self.draws)
-            return [coarse.divided(shares[:, draw], factor) for draw in range(self.draws)]
+            shares = nearest_shares(state, coarse, rows, self.draws)
+            return [coarse.divided(shares[:, draw], factor, self.threshold) for draw in range(self.draws)]
         return [coarse.divided(np.ones((len(coarse), factor**2)), factor)] * self.draws

@@ -68,13 +68,18 @@ class Cells:
         image, number = np.divmod(blocks, shape[0] * shape[1])
         return Cells(image, *np.divmod(number, shape[1]), energy, shape), energies / energy[:, None]
 
-    def divided(self, fractions: Floats, factor: int) -> Cells:
+    def divided(self, fractions: Floats, factor: int, threshold: float = 0.0) -> Cells:
         """The inverse: ``factor`` x ``factor`` cells for each, without those whose fraction is 0.
 
         Args:
             fractions: (n, factor^2) shares of the energy; they are scaled to a sum of 1 first.
             factor: cells that one becomes along each axis.
+            threshold: cells that would get less get nothing, in favour of the others; the largest stays in any case.
         """
+        if threshold > 0:
+            energies = fractions * (self.energy / fractions.sum(axis=1))[:, None]
+            largest = np.arange(fractions.shape[1]) == fractions.argmax(axis=1)[:, None]
+            fractions = np.where((energies >= threshold) | largest, fractions, 0.0)
         parent, child = np.nonzero(fractions)
         energy = self.energy[parent] * (fractions[parent, child] / fractions.sum(axis=1)[parent])
         row, column = np.divmod(child, factor)

@@ -44,13 +44,16 @@ def fit_marginal(stages: Sequence[Patches], bins: int) -> State:
     return state
 
 
-def sample_marginal(state: State, cells: Cells, rows: NDArray[np.int64], key: tuple[int | str, ...]) -> Cells:
+def sample_marginal(
+    state: State, cells: Cells, rows: NDArray[np.int64], threshold: float, key: tuple[int | str, ...]
+) -> Cells:
     """Divide cells stage by stage, each by itself.
 
     Args:
         state: of :func:`fit_marginal`.
         cells: coarse cells.
         rows: (n_images,) identifiers of the images.
+        threshold: least energy of a cell, see :meth:`hepimg_superres.blocks.Cells.divided`.
         key: what the random numbers belong to; those of a cell also to its image, its stage and its number.
     """
     for k in range(sum(name.startswith("edges") for name in state)):
@@ -58,5 +61,5 @@ def sample_marginal(state: State, cells: Cells, rows: NDArray[np.int64], key: tu
         first, last = state[f"first{k}"][number], state[f"first{k}"][number + 1]
         random = uniform(entries_of(rows[cells.image], cells.numbers), *key, k)
         chosen = first + (random * (last - first)).astype(np.int64)
-        cells = cells.divided(state[f"shares{k}"][chosen].astype(np.float64), 2)
+        cells = cells.divided(state[f"shares{k}"][chosen].astype(np.float64), 2, threshold)
     return cells

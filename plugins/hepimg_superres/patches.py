@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,19 +19,21 @@ class Patches:
     """Cells of training images and how they are divided.
 
     Args:
+        row: (n,) the row of the data that each cell is from.
         energy: (n,) energy of each cell, in the unit of the channel.
         total: (n,) energy of its image.
         around: (n, 8) energies of the neighbours.
         fractions: (n, factor^2) shares of the cells that it consists of, in row-major order.
     """
 
+    row: Integers
     energy: Floats
     total: Floats
     around: Floats
     fractions: Floats
 
     def __getitem__(self, chosen: Integers) -> Patches:
-        return Patches(self.energy[chosen], self.total[chosen], self.around[chosen], self.fractions[chosen])
+        return Patches(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def patches(train: Dataset, image: str, pooled: int, factor: int, limit: int, seed: int) -> Patches:
@@ -56,8 +58,9 @@ def patches(train: Dataset, image: str, pooled: int, factor: int, limit: int, se
         images = sample.image(image)
         fine, _ = Cells.of(images).gathered(pooled)
         cells, fractions = fine.gathered(factor)
-        new = uniform(entries_of(sample.column("row")[cells.image], cells.numbers), seed, "patches", pooled)
-        some = Patches(cells.energy, images.sum()[cells.image, 0], neighbours(cells), fractions)
+        row = sample.column("row")[cells.image]
+        new = uniform(entries_of(row, cells.numbers), seed, "patches", pooled)
+        some = Patches(row, cells.energy, images.sum()[cells.image, 0], neighbours(cells), fractions)
         both = some if kept is None else _together(kept, some)
         keys = np.concatenate([keys, new])
         first = np.argsort(keys, kind="stable")[:limit]
@@ -68,5 +71,5 @@ def patches(train: Dataset, image: str, pooled: int, factor: int, limit: int, se
 
 
 def _together(some: Patches, others: Patches) -> Patches:
-    fields = ("energy", "total", "around", "fractions")
-    return Patches(*(np.concatenate([getattr(some, name), getattr(others, name)]) for name in fields))
+    both = ((getattr(some, field.name), getattr(others, field.name)) for field in fields(Patches))
+    return Patches(*map(np.concatenate, both))

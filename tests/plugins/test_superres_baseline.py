@@ -114,15 +114,33 @@ def test_uniform_spreads_equally(tmp_path: Path) -> None:
     np.testing.assert_allclose(said.dense(), expected, rtol=1e-6)  # type: ignore[union-attr]
 
 
-def test_nearest_knows_its_training_cells_again(tmp_path: Path) -> None:
-    """A training image comes back as it was; and the second draw is another."""
-    sample = pairs(50)
+def test_nearest_knows_its_training_cells_again_but_not_those_of_the_same_row(tmp_path: Path) -> None:
+    """The image of a training row comes back as it was, for another row; its own row learns nothing of itself."""
     task = SuperresBaseline(how="nearest", draws=2)
-    train, valid, _ = datasets({"jets": sample}, tmp_path)
+    train, valid, _ = datasets({"jets": pairs(50)}, tmp_path)
     rows = train.load()
-    said = task.predict(task.fit(train, valid, make_run(tmp_path / "run")), rows, make_run(tmp_path / "run"))
-    np.testing.assert_allclose(said["image"].dense(), rows.image("hr").dense(), rtol=1e-5)  # type: ignore[union-attr]
+    state = task.fit(train, valid, make_run(tmp_path / "run"))
+    of_others = rows.with_columns(row=rows.column("row") + 1_000_000)
+    said, own = (task.predict(state, some, make_run(tmp_path / "run")) for some in (of_others, rows))
+    truth = rows.image("hr").dense()
+    np.testing.assert_allclose(said["image"].dense(), truth, rtol=1e-5)  # type: ignore[union-attr]
     assert said["draw2"] != said["image"]
+    same = np.isclose(own["image"].dense(), truth, rtol=1e-5).all(axis=(1, 2, 3))  # type: ignore[union-attr]
+    assert not same[rows.image("hr").counts > 0].any()
+
+
+@pytest.mark.parametrize("how", ["marginal", "nearest"])
+def test_no_cell_falls_below_the_threshold(how: Any, tmp_path: Path) -> None:
+    sample = pairs(60, 4)
+    least = float(np.quantile(sample.image("lr").values, 0.02))
+    free, bound = (SuperresBaseline(how=how, threshold=threshold) for threshold in (0.0, least))
+    state = trained(free, pairs(60, 4, seed=3), tmp_path)
+    low = sample.image("lr").dense()[:, 0]
+    assert told(free, state, sample, tmp_path)["image"].values.min() < least  # type: ignore[union-attr]
+    image = told(bound, state, sample, tmp_path)["image"]
+    np.testing.assert_allclose(pooled(image.dense()[:, 0].astype(float), 4), low, rtol=3e-7)  # type: ignore[union-attr]
+    small = image.values[:, 0] < least * (1 - 1e-6)  # type: ignore[union-attr]
+    assert small.sum() <= (low[low > 0] < least).sum()  # cells that had less to begin with
 
 
 def test_nearest_is_nearest_by_brute_force(tmp_path: Path) -> None:
@@ -134,8 +152,20 @@ def test_nearest_is_nearest_by_brute_force(tmp_path: Path) -> None:
     asked = rng.normal(size=(150, 10))
     distance = ((asked[:, None] - known[None].astype(float)) ** 2).sum(2)
     expected = np.argsort(distance, axis=1, kind="stable")[:, :3]
-    np.testing.assert_array_equal(nearest._nearest(asked, known, 3), expected)
-    assert nearest._nearest(asked[:2], known[:2], 5).shape == (2, 5)
+    chosen, squares = nearest._nearest(asked, known, 3 + nearest.SPARE)
+    ranked = np.take_along_axis(chosen, np.argsort(squares, axis=1, kind="stable"), axis=1)
+    np.testing.assert_array_equal(ranked[:, :3], expected)
+    np.testing.assert_allclose(squares, np.take_along_axis(distance, chosen, axis=1))
+
+
+def test_the_nearest_is_found_far_from_the_origin() -> None:
+    """Features of soft cells are nearly the same; their distances must not drown in those from the origin."""
+    from hepimg_superres import nearest
+
+    known = (100 + np.random.default_rng(5).normal(scale=1e-2, size=(500, 10))).astype(np.float32)
+    chosen, squares = nearest._nearest(known.astype(float), known, 1)
+    np.testing.assert_array_equal(chosen[:, 0], np.arange(500))
+    assert not squares.any()
 
 
 def test_marginal_draws_what_was_seen_as_often_as_it_was_seen(tmp_path: Path) -> None:
@@ -147,7 +177,7 @@ def test_marginal_draws_what_was_seen_as_often_as_it_was_seen(tmp_path: Path) ->
     soft = np.array([[0, 1.0, 0, 0]])
     ways = np.array([[0.25, 0.25, 0.5, 0], [0, 0, 0.1, 0.9]])
     fractions = np.where(hard[:, None], ways[(rng.random(n) < 0.3).astype(int)], soft)
-    state = fit_marginal([Patches(energy, energy, np.zeros((n, 8)), fractions)], 2)
+    state = fit_marginal([Patches(np.arange(n), energy, energy, np.zeros((n, 8)), fractions)], 2)
     grid = Grid.square(1.0, 2)
     dense = np.where(np.arange(5000) % 2, 100.0, 1.0)[:, None] * np.array([1, 0, 0, 0.0])
     low = SparseImages.from_dense(dense.reshape(-1, 2, 2), grid)
