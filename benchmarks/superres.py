@@ -74,7 +74,7 @@ def likelihood(asked: argparse.Namespace) -> Iterator[Row]:
 
     def step() -> None:
         adamw.zero_grad()
-        network(PairBatch.of(fine, coarse, FACTOR.bit_length() - 1)).backward()
+        network(PairBatch.of(fine, coarse, FACTOR.bit_length() - 1, np.ones(len(fine)))).backward()
         adamw.step()
 
     described: Row = {"networks": "likelihood", "channels": options.channels, "batch": LIKELIHOOD_BATCH}

@@ -64,6 +64,7 @@ CASES = {
     "unknown signal": ("image: image, signal: top", "image: image, signal: tops", ":16: tasks.tag: no sample 'tops'; did you mean 'top'?"),
     "unknown option": ("radius: 0.8", "radios: 0.8", ":6: data.steps[0].radios: unknown key; did you mean 'radius'?"),
     "unknown option of all tasks": ("signal: top}", "signal: top, train_row: 9}", ":16: tasks.tag.train_row: unknown key; did you mean 'train_rows'"),
+    "mean of images": ("tasks:\n", "  - {step: pool, image: image, factor: 2, into: low}\ntasks:\n  split: {task: superres_baseline, high: image, low: low, test_draws: 2}\n", "test_draws averages columns; there is no mean of images"),
     "unknown image": ("image: image,", "image: imago,", ":16: tasks.tag: tagging reads 'imago': nothing before writes this image; did you mean 'image'?"),
     "unknown score": ("tag.score", "tag.scor", ":19: evaluate[0]: roc reads 'tag.scor': nothing before writes this column; did you mean 'tag.score'"),
     "unknown observable": ("[mass, tau1]", "[mass, tau11]", "tau11"),

@@ -148,7 +148,10 @@ class _Check:
                     self.complain(entry.place, f"no task {model!r}; {did_you_mean(model, analysis.tasks)}")
             if not self.problems:
                 try:
-                    self.judge(entry.task.writes(ports), entry.place)
+                    written = entry.task.writes(ports)
+                    self.judge(written, entry.place)
+                    if entry.test_draws and any(isinstance(port, Image) for port in written):
+                        self.complain(entry.place, "test_draws averages columns; there is no mean of images")
                     ports |= predicted(entry, ports)
                 except ValueError as error:
                     self.complain(entry.place, str(error))

@@ -48,10 +48,11 @@ class LowCells:
     def of(cls, low: SparseImages, pooled: Level) -> LowCells:
         """Compare low images with the pooled high ones; cells that are empty at low resolution are not seen."""
         level = bottom(low)
-        keys = pooled.support.keys
-        place = torch.searchsorted(keys, level.support.keys).clamp(max=max(len(keys) - 1, 0))
-        there = keys[place] == level.support.keys if len(keys) else torch.zeros(len(level.energy), dtype=torch.bool)
-        energy = torch.where(there, pooled.energy[place], 0.0) if len(keys) else torch.zeros_like(level.energy)
+        # One cell more than there can be, so that there is always one to compare with.
+        keys = torch.cat([pooled.support.keys, torch.tensor([torch.iinfo(torch.int64).max])])
+        place = torch.searchsorted(keys, level.support.keys)
+        there = keys[place] == level.support.keys
+        energy = torch.cat([pooled.energy, pooled.energy.new_zeros(1)])[place] * there
         is_same = (energy / level.energy - 1).abs() < ROUNDING
         kind = torch.where(is_same, SAME, torch.where(there, OTHER, NONE))
         return cls(level, kind, torch.where(kind == OTHER, (energy.clamp(min=LEAST) / level.energy).log(), 0.0))
@@ -68,21 +69,23 @@ class Correction(nn.Module):
         channels: features per cell.
         blocks: residual blocks.
         kernel: size of the convolutions, odd.
+        threshold: least energy of an active high cell, and so of a corrected one.
     """
 
-    def __init__(self, channels: int, blocks: int = 2, kernel: int = 5) -> None:
+    def __init__(self, channels: int, blocks: int = 2, kernel: int = 5, threshold: float = 0.0) -> None:
         super().__init__()
+        self.threshold = threshold
         self.body = SparseBody(KNOWN, channels, blocks, kernel, first=True)
         self.kind = nn.Linear(channels, 3)
         self.ratio = LogisticMixture(nn.Sequential(nn.Linear(channels, HIDDEN), nn.ReLU(inplace=True)))
 
-    def forward(self, cells: LowCells) -> Tensor:
-        """The mean over images of the negative log-likelihood."""
-        features = self._features(cells.level)
-        kind = functional.cross_entropy(self.kind(features), cells.kind, reduction="sum")
+    def forward(self, cells: LowCells, weight: Tensor) -> Tensor:
+        """The mean over images, by their (n_images,) float32 weights, of the negative log-likelihood."""
+        features, weights = self._features(cells.level), weight[cells.level.support.images.index]
+        kind = functional.cross_entropy(self.kind(features), cells.kind, reduction="none")
         changed = (cells.kind == OTHER).nonzero().squeeze(1)
-        ratio = self.ratio.nll(features[changed], cells.ratio[changed].to(features.dtype)).sum()
-        loss: Tensor = (kind + ratio) / cells.level.support.batch_size
+        ratio = self.ratio.nll(features[changed], cells.ratio[changed].to(features.dtype))
+        loss: Tensor = ((kind * weights).sum() + (ratio * weights[changed]).sum()) / weight.sum()
         return loss
 
     @torch.no_grad()
@@ -102,6 +105,7 @@ class Correction(nn.Module):
         factor = self._factors(level.to(device), torch.from_numpy(numbers).to(device)).cpu().numpy()
         energy = (factor * low.values[:, 0]).astype(np.float32)
         kept = energy > 0
+        energy = np.maximum(energy, np.float32(self.threshold))
         offsets = offsets_of(np.bincount(image[kept], minlength=len(low)))
         return SparseImages(low.grid, low.channels[:1], offsets, low.cells[kept], energy[kept][:, None])
 

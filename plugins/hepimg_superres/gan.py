@@ -11,6 +11,7 @@ from hepimg.adversarial.options import GameOptions
 from hepimg.components import Field, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg_superres.gan_options import GanLosses, GanNetworks, Merit
+from hepimg_superres.resolutions import check_equal_weights
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset
@@ -58,8 +59,9 @@ class SuperresGan(Task):
         high, low = ports.get(self.high), ports.get(self.low)
         if not isinstance(high, Image) or not isinstance(low, Image):
             return (Image("image"),)
-        if high.grid is not None and low.grid is not None:
-            self._check_shapes(high.grid.shape, low.grid.shape)
+        grids = high.grid, low.grid
+        if grids[0] and grids[1] and (problem := self._wrong_shapes(grids[0].shape, grids[1].shape)):
+            raise ValueError(f"{problem}; change networks.upsampling: one stage for each factor of two")
         for port in (high, low):
             if port.channels and (len(port.channels) > 1 or port.channels[0].signed):
                 raise ValueError(f"{port.name} needs one channel that is never negative, as pt; found {port.channels}")
@@ -69,7 +71,8 @@ class SuperresGan(Task):
         """Play the game.
 
         Raises:
-            DataError: no rows, grids that do not fit to the stages of upsampling, or a loss that is not finite.
+            DataError: no rows, grids that do not fit to the stages of upsampling, rows of different weights, or a loss
+                that is not finite.
         """
         from hepimg.adversarial.game import play
         from hepimg.sparse import use_engine
@@ -80,6 +83,7 @@ class SuperresGan(Task):
             return SuperresGame(self.networks, self.losses, self.high, self.low, self.merits, sparse=self.sparse)
 
         def prepare(sample: Sample) -> Batch:
+            check_equal_weights(sample)
             high, low = self._images(sample)
             return as_tensor(high), as_tensor(low)
 
@@ -102,14 +106,16 @@ class SuperresGan(Task):
 
     def _images(self, sample: Sample) -> tuple[SparseImages, SparseImages]:
         high, low = sample.image(self.high), sample.image(self.low)
-        self._check_shapes(high.grid.shape, low.grid.shape)
+        if problem := self._wrong_shapes(high.grid.shape, low.grid.shape):
+            raise DataError(problem, fix="Change networks.upsampling: one stage for each factor of two.")
         return high, low
 
-    def _check_shapes(self, high: tuple[int, int], low: tuple[int, int]) -> None:
+    def _wrong_shapes(self, high: tuple[int, int], low: tuple[int, int]) -> str:
+        """What does not fit to the stages of upsampling; nothing if all does."""
         factor = self.networks.factor
-        if high != (low[0] * factor, low[1] * factor):
-            raise DataError(
-                f"{self.high} has {high[0]}x{high[1]} cells and {self.low} {low[0]}x{low[1]}",
-                needed=f"{factor} times as many along both axes, by stages of upsampling",
-                fix="Change networks.upsampling: one stage for each factor of two.",
-            )
+        if high == (low[0] * factor, low[1] * factor):
+            return ""
+        return (
+            f"{self.high} has {high[0]}x{high[1]} cells and {self.low} {low[0]}x{low[1]}, "
+            f"needed: {factor} times as many along both axes"
+        )

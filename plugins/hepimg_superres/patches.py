@@ -9,6 +9,7 @@ import numpy as np
 
 from hepimg.errors import DataError
 from hepimg_superres.blocks import Cells, Floats, Integers, neighbours
+from hepimg_superres.resolutions import check_equal_weights
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset
@@ -48,13 +49,14 @@ def patches(train: Dataset, image: str, pooled: int, factor: int, limit: int, se
         seed: of that choice.
 
     Raises:
-        DataError: no training image has an active cell.
+        DataError: no training image has an active cell, or the rows have different weights.
     """
     from hepimg.random import entries_of, uniform
 
     kept: Patches | None = None
     keys = np.zeros(0)
     for _, sample in train.samples():
+        check_equal_weights(sample)
         images = sample.image(image)
         fine, _ = Cells.of(images).gathered(pooled)
         cells, fractions = fine.gathered(factor)

@@ -23,16 +23,18 @@ class Batch:
     Attributes:
         pyramid: the high images, pooled.
         cells: the low images, and what the high ones have of them.
+        weight: (n_images,) float32, how much each image counts.
     """
 
     pyramid: Pyramid
     cells: LowCells
+    weight: Tensor
 
     @classmethod
-    def of(cls, high: SparseImages, low: SparseImages, stages: int) -> Batch:
+    def of(cls, high: SparseImages, low: SparseImages, stages: int, weight: NDArray[Any]) -> Batch:
         """Pool the high images, and compare the low ones with them."""
         pyramid = Pyramid.of(high, stages)
-        return cls(pyramid, LowCells.of(low, pyramid.levels[0]))
+        return cls(pyramid, LowCells.of(low, pyramid.levels[0]), torch.from_numpy(weight.astype(np.float32)))
 
     @property
     def is_pooled(self) -> bool:
@@ -42,7 +44,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
-        return Batch(self.pyramid.to(device), self.cells.to(device))
+        return Batch(self.pyramid.to(device), self.cells.to(device), self.weight.to(device))
 
 
 class Sharpener(nn.Module):
@@ -58,12 +60,14 @@ class Sharpener(nn.Module):
     def __init__(self, stages: int, threshold: float, correct: bool, **network: Any) -> None:
         super().__init__()
         self.expansion = Expansion(stages, threshold=threshold, **network)
-        self.correction = Correction(network["channels"], kernel=network["kernel"]) if correct else None
+        self.correction: Correction | None = None
+        if correct:
+            self.correction = Correction(network["channels"], kernel=network["kernel"], threshold=threshold)
 
     def forward(self, batch: Batch) -> Tensor:
-        """The loss: the mean over images of the negative log-likelihoods."""
-        loss: Tensor = self.expansion(batch.pyramid)
-        return loss if self.correction is None else loss + self.correction(batch.cells)
+        """The loss: the mean over images, by their weights, of the negative log-likelihoods."""
+        loss: Tensor = self.expansion(batch.pyramid, batch.weight)
+        return loss if self.correction is None else loss + self.correction(batch.cells, batch.weight)
 
     def sample(self, low: SparseImages, grid: Grid, rows: NDArray[np.int64], seed: int, draw: int) -> SparseImages:
         """High images on ``grid``; arguments as in :meth:`hepimg.expansion.Expansion.sample`."""

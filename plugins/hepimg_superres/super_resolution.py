@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, PositiveInt, model_validator
 
 from hepimg.components import Field, Grid, Image, Options, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
@@ -16,8 +16,6 @@ from hepimg.training.options import FitOptions
 from hepimg_superres.resolutions import doublings, draw_names, drawn_images, resolutions
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from hepimg.dataset import Dataset
     from hepimg.images import SparseImages
     from hepimg.sample import Sample
@@ -33,10 +31,10 @@ class Network(Options):
     """The network of all stages."""
 
     channels: int = Field(48, ge=1, description="features of each site")
-    blocks: tuple[int, ...] = Field(
+    blocks: tuple[PositiveInt, ...] = Field(
         (5, 2, 2), min_length=1, description="residual blocks of each stage; the last number also for all further ones"
     )
-    kernel: int = Field(5, ge=1, description="size of the convolutions, odd")
+    kernel: int = Field(5, ge=1, description="size of the convolutions, odd; the first one of all is 5 x 5 in any case")
     order: tuple[Literal["sites", "colours", "none"], ...] = Field(
         ("sites", "colours"),
         min_length=1,
@@ -48,14 +46,12 @@ class Network(Options):
         ge=0,
         description="how much more hard cells count in training: by 1 + emphasis x sqrt(E / E of the jet)",
     )
-    dense: bool = Field(False, description="convolve over all cells, empty ones too: slow, for comparison")
+    dense: bool = Field(False, description="blocks convolve over all cells, empty ones too: slow, for comparison")
 
     @model_validator(mode="after")
     def _check(self) -> Network:
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, found {self.kernel}")
-        if min(self.blocks) < 0:
-            raise ValueError("blocks must not be negative")
         return self
 
 
@@ -76,8 +72,8 @@ class SuperResolution(Task):
     """Sharpens jet images: each active cell becomes smaller ones, drawn from what they may have been.
 
     In stages of a factor two every site says which of its four children are active and how its energy is shared;
-    trained by maximum likelihood on pooled true images.  Pooling what it predicts gives back the low image, empty
-    regions stay empty, and other draws are other possible truths.
+    trained by maximum likelihood on pooled true images.  Pooling what it predicts gives back the low image (with
+    ``correct``, the corrected one), empty regions stay empty, and other draws are other possible truths.
     """
 
     # A task has a method fit, so the option of that name is another field's alias.
@@ -129,14 +125,17 @@ class SuperResolution(Task):
 
             high, low = sample.image(self.high), sample.image(self.low)
             self._check_threshold(high)
-            batch = Batch.of(high, low, doublings(high.grid, low.grid))
+            batch = Batch.of(high, low, doublings(high.grid, low.grid), sample.column("weight"))
             if not self.correct:
                 self._check_pooled(batch)
             return batch
 
         first = next(train.batches(self.training.batch_size, run.seed, 0), None)
         stages = 1 if first is None else doublings(first.image(self.high).grid, first.image(self.low).grid)
-        return state_of(fit(lambda: self._build(stages), _loss, train, valid, self.training, run, prepare))
+        network = fit(
+            lambda: self._build(stages), lambda one, batch: one(batch), train, valid, self.training, run, prepare
+        )
+        return state_of(network)
 
     def predict(self, state: State, sample: Sample, run: Run) -> Predictions:
         """``image``, ``draw2`` ...: images at high resolution.
@@ -162,6 +161,8 @@ class SuperResolution(Task):
 
     def _check_threshold(self, images: SparseImages) -> None:
         least = float(images.values[:, 0].min(initial=math.inf))
+        if not least > 0:
+            raise DataError(f"an active cell of {self.high} with {least:g}", needed="positive energies")
         if least < self.threshold * (1 - ROUNDING):
             raise DataError(
                 f"an active cell of {self.high} with {least:g}, below the threshold of {self.threshold:g}",
@@ -175,11 +176,6 @@ class SuperResolution(Task):
                 needed=f"the step pool from {self.high}, after every step that changes it",
                 fix="Where the low image was made on its own, set correct: true.",
             )
-
-
-def _loss(network: Any, batch: Batch) -> Tensor:
-    loss: Tensor = network(batch)
-    return loss
 
 
 def _sample(

@@ -51,7 +51,7 @@ def test_nothing_gives_nothing():
         drawn = network().sample(low, FINE, np.arange(n), seed=1, draw=0)
         assert len(drawn) == n
         assert not len(drawn.cells)
-        assert torch.isfinite(network()(Pyramid.of(SparseImages.empty(2, FINE), 2)))
+        assert torch.isfinite(network()(Pyramid.of(SparseImages.empty(2, FINE), 2), torch.ones(2)))
 
 
 def test_draws_belong_to_row_and_number_not_to_the_batch():
@@ -158,7 +158,7 @@ def test_what_is_learned_is_drawn():
     pyramid = Pyramid.of(images, 1)
     for _ in range(60):
         optimizer.zero_grad()
-        net(pyramid).backward()
+        net(pyramid, torch.ones(64)).backward()
         optimizer.step()
     net.eval()
     drawn = net.sample(SparseImages.from_dense(low, Grid.square(1.0, 4)), images.grid, np.arange(64), 1, 0)

@@ -190,6 +190,8 @@ def test_draws_of_the_posterior_look_like_it() -> None:
     between = found.numbers["sharpen.draws_w1_over_floor@mass:qcd"].value
     assert between / 3 < found.numbers["sharpen.w1_over_floor@mass:qcd"].value < between * 3
     assert "sharpen.draws_w1_over_floor@n_active:qcd" in found.numbers
+    each = [number.value for name, number in found.numbers.items() if name.startswith("sharpen.draws_w1_over_floor@")]
+    assert max(each) <= found.numbers["sharpen.draws_worst_w1_over_floor@qcd"].value
     assert found.numbers["sharpen.rank_chi2@mass:qcd"].value < 5.4  # one in a thousand
     assert found.numbers["sharpen.coverage@mass:qcd"].value == pytest.approx(1, abs=0.12)
     assert found.numbers["sharpen.pool_exact@qcd"].value == 1
@@ -221,6 +223,11 @@ def test_energy_that_is_not_kept_is_found() -> None:
     found = judge(rows_of(sparse, sharpen_image=images(100, 5, share=0.01)))
     assert found.numbers["sharpen.under_empty@qcd"].value > 0.3
     assert found.numbers["hr.under_empty@qcd"].value == 0
+    blank = images(20, 1, share=0.0)
+    made_up = judge(rows_of(blank, sharpen_image=sparse[:20])).numbers
+    assert "sharpen.under_empty@qcd" not in made_up  # a fraction of nothing
+    total = sparse[:20].sum()[:, 0].mean()
+    assert made_up["sharpen.energy_under_empty@qcd"].value == pytest.approx(total)
 
 
 def test_a_hot_position_of_the_patch_is_found() -> None:
@@ -287,6 +294,7 @@ def test_models_are_told_by_their_task() -> None:
         ({"generated": ["a.image"], "draws": ["b.draw2"]}, "no generated image is of 'b'"),
         ({"generated": ["a.image"], "scores": ["tell.truth"]}, "come in pairs"),
         ({"generated": ["a.image"], "names": ["mass", "mass"]}, "named twice"),
+        ({"generated": ["a.image"], "names": ["jet_charge[kappa=0.5]"]}, "pixels have no charge"),
         ({"generated": ["hr"]}, "different names"),
     ],
 )

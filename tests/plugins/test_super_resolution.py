@@ -20,6 +20,7 @@ from hepimg.shards import write_shard
 from hepimg.testing import check_component, check_task, make_run
 from hepimg_superres import hepimg_tasks
 from hepimg_superres.correction import NONE, OTHER, SAME, Correction, LowCells
+from hepimg_superres.sharpener import Batch, Sharpener
 from hepimg_superres.super_resolution import SuperResolution
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -88,7 +89,7 @@ def test_a_low_image_of_its_own_is_corrected():
     optimizer = torch.optim.Adam(network.parameters(), 1e-2)
     for _ in range(60):
         optimizer.zero_grad()
-        network(cells).backward()
+        network(cells, torch.ones(128)).backward()
         optimizer.step()
     low = sample.image("lr")
     drawn = network.eval().sample(low, np.arange(128), seed=1, draw=0)
@@ -99,6 +100,24 @@ def test_a_low_image_of_its_own_is_corrected():
     assert len(ratio) > 0.95 * there.sum()
     assert np.mean(ratio == 1) == pytest.approx(0.7, abs=0.1)
     assert np.median(ratio[ratio != 1]) == pytest.approx(0.5, abs=0.05)
+    least = float(np.median(low.values))
+    network.threshold = least
+    assert network.sample(low, np.arange(128), seed=1, draw=0).values.min() == np.float32(least)
+
+
+def test_rows_that_count_twice_are_as_good_as_rows_that_are_there_twice():
+    sample = jets(12, keep=0.7)
+    twice = np.array([2.0] * 5 + [1.0] * 7)
+    torch.manual_seed(0)
+    network = Sharpener(2, 0.0, correct=True, channels=4, blocks=(1,), kernel=3)
+
+    def loss(rows, weight):
+        some = sample[rows]
+        return network(Batch.of(some.image("hr"), some.image("lr"), 2, weight))
+
+    weighted = loss(np.arange(12), twice)
+    repeated = loss(np.repeat(np.arange(12), twice.astype(int)), np.ones(17))
+    torch.testing.assert_close(weighted, repeated)
 
 
 def test_corrected_images_are_expanded(tmp_path):

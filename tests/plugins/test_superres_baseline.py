@@ -194,7 +194,7 @@ def test_marginal_draws_what_was_seen_as_often_as_it_was_seen(tmp_path: Path) ->
 def test_bins_of_few_distinct_energies() -> None:
     """Quantiles coincide; every bin that can be reached holds something."""
     energy = np.repeat([1.0, 2.0, 16.0], [50, 3, 1])
-    state = fit_marginal([Patches(energy, energy, np.zeros((54, 8)), np.ones((54, 4)) / 4)], 16)
+    state = fit_marginal([Patches(np.arange(54), energy, energy, np.zeros((54, 8)), np.ones((54, 4)) / 4)], 16)
     assert np.all(np.diff(state["first0"]) > 0)
     assert state["first0"][-1] == 54
     assert len(state["first0"]) == len(state["edges0"]) + 2

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from hepimg.options import Options
+
+Memory = Annotated[float, Field(ge=0, lt=1)]
 
 
 class GameOptions(Options):
@@ -18,6 +22,6 @@ class GameOptions(Options):
     )
     batch_size: int = Field(15, ge=1, description="rows of a batch")
     learning_rate: float = Field(1e-4, gt=0, description="of Adam")
-    betas: tuple[float, float] = Field((0.5, 0.9), description="memories of Adam: of the gradient and of its square")
+    betas: tuple[Memory, Memory] = Field((0.5, 0.9), description="memories of Adam: of the gradient and of its square")
     evaluate_every: int = Field(1000, ge=1, description="batches between two evaluations, each with a checkpoint")
     evaluate_rows: int = Field(1000, ge=1, description="validation rows of an evaluation")

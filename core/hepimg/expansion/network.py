@@ -82,15 +82,14 @@ class Expansion(nn.Module):
             parent = level
         return losses
 
-    def forward(self, pyramid: Pyramid) -> Tensor:
-        """The mean over images of the weighted negative log-likelihood."""
-        first = pyramid.levels[0]
-        total = per_image(first)
+    def forward(self, pyramid: Pyramid, weight: Tensor) -> Tensor:
+        """The mean over images, by their (n_images,) float32 weights, of the weighted negative log-likelihood."""
+        total = per_image(pyramid.levels[0])
         parts = [
-            (self.weights(level, total)[:, None] * nll).sum()
+            ((self.weights(level, total) * weight[level.support.images.index])[:, None] * nll).sum()
             for level, nll in zip(pyramid.levels, self.nll(pyramid), strict=False)
         ]
-        return torch.stack(parts).sum() / first.support.batch_size
+        return torch.stack(parts).sum() / weight.sum()
 
     def weights(self, level: Level, total: Tensor) -> Tensor:
         """(n_sites,) how much the likelihood of each site counts: 1 + emphasis * sqrt(E / E of the image).

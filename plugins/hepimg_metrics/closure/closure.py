@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from hepimg.components import Column, Estimate, Evaluation, Figure, Image, Metric
 from hepimg.errors import DataError
-from hepimg.observables import ObservableName
+from hepimg.observables import ObservableName, parse
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import resamples
 from hepimg_metrics.closure.compare import Comparison
@@ -38,13 +38,13 @@ class Closure(Metric):
     distance of two independent true samples of this size (``<truth>.floor``), and ``worst_w1_over_floor`` the largest
     of these.  Generated and true images that share their low-resolution image are not independent: values below 1
     occur.  What a perfect model would show, whose draws the truth could be one of, is the same between two draws:
-    ``draws_w1_over_floor``, with at least three ``draws`` in all; its error is the standard deviation over the pairs.
-    ``trees_auc`` and ``two_sample_auc`` (of ``scores``) are areas under the ROC curve of
-    classifiers that tell generated from true jets.
+    ``draws_w1_over_floor`` and ``draws_worst_w1_over_floor``, with at least three ``draws`` in all; the errors of these
+    are standard deviations over the pairs.  ``trees_auc`` and ``two_sample_auc`` (of ``scores``) are areas under the
+    ROC curve of classifiers that tell generated from true jets.
 
     Cells, with ``low``: ``patch_...`` and ``energy_patch_...``, ``pairs_inside_ratio`` and ``pairs_across_ratio``
     (neighbouring active cells within a low-resolution cell, and across the border of two, over the truth's),
-    ``pool_error``, ``pool_exact``, ``under_empty`` (:mod:`hepimg_metrics.closure.low`).
+    ``pool_error``, ``pool_exact``, ``under_empty``, ``energy_under_empty`` (:mod:`hepimg_metrics.closure.low`).
 
     Jet by jet: ``correlation``; with ``draws`` also ``draws_correlation``, ``correlation_excess``, ``rank_chi2`` and
     ``coverage`` (:mod:`hepimg_metrics.closure.posterior`).
@@ -72,6 +72,8 @@ class Closure(Metric):
     @model_validator(mode="after")
     def _check(self) -> Closure:
         names = [model.name for model in self._models]
+        if any(parse(name).name == "jet_charge" for name in self.names):
+            raise ValueError("pixels have no charge: jet_charge cannot be computed from images")
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"an observable is named twice: {self.names}")
         taken = {self.truth, *names} & set(self._tellers) or {self.truth} & set(names)

@@ -100,27 +100,35 @@ class Comparison:
     def _distributions(self, generated: Seen) -> Numbers:
         """Distances, over the floor too, and the largest of these."""
         numbers: Numbers = {}
-        over_floor: dict[str, Estimate] = {}
+        over_floor: list[Floats] = []
         for name in self.names:
             found = distances(self.truth.values[name], generated.values[name], self.jets.every)
             numbers |= known({f"w1@{name}": self.jets.estimate(found, self.truth.unit(name))})
             if name in self.floors:
-                over_floor |= known({name: self.jets.estimate(found / self.floors[name].value)})
-        numbers |= {f"w1_over_floor@{name}": number for name, number in over_floor.items()}
+                over_floor.append(found / self.floors[name].value)
+                numbers |= known({f"w1_over_floor@{name}": self.jets.estimate(over_floor[-1])})
         if over_floor:
-            numbers["worst_w1_over_floor"] = max(over_floor.values(), key=lambda number: number.value)
+            numbers |= known({"worst_w1_over_floor": self.jets.estimate(np.max(over_floor, axis=0))})
         return numbers
 
     def _between(self, draws: Sequence[Seen]) -> Numbers:
-        """Distances of two draws over the floor: mean and standard deviation over the pairs."""
-        numbers: Numbers = {}
-        for name, least in self.floors.items():
-            pairs = combinations((seen.values[name] for seen in draws), 2)
-            found = [distances(*pair, self.jets.every[:1])[0] / least.value for pair in pairs]
-            if len(found) > 1:
-                mean, spread = float(np.mean(found)), float(np.std(found, ddof=1))
-                numbers[f"draws_w1_over_floor@{name}"] = Estimate(mean, spread, len(self.jets))
-        return numbers
+        """Distances of two draws over the floor, and the largest: mean and standard deviation over the pairs."""
+        pairs = list(combinations(draws, 2))
+        if len(pairs) < 2 or not self.floors:
+            return {}
+        weights = self.jets.every[:1]
+        found = np.array(
+            [
+                [distances(one.values[n], other.values[n], weights)[0] / least.value for one, other in pairs]
+                for n, least in self.floors.items()
+            ]
+        )
+        named = {f"draws_w1_over_floor@{name}": values for name, values in zip(self.floors, found, strict=True)}
+        named["draws_worst_w1_over_floor"] = found.max(axis=0)
+        return {
+            name: Estimate(float(values.mean()), float(values.std(ddof=1)), len(self.jets))
+            for name, values in named.items()
+        }
 
     def _trees(self, generated: Seen) -> Numbers:
         true, made = (np.stack([seen.values[n] for n in self.names], axis=1) for seen in (self.truth, generated))

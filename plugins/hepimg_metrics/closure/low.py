@@ -47,7 +47,8 @@ def agreement(images: SparseImages, low: SparseImages, jets: Jets) -> dict[str, 
     Returns:
         ``pool_error``, the largest relative difference of a cell that is active at low resolution (without an error:
         it is an extreme); ``pool_exact``, the fraction of jets without a difference above 1e-6 in any cell;
-        ``under_empty``, the energy in cells that are empty at low resolution, as a fraction of all energy there.
+        ``under_empty``, the energy in cells that are empty at low resolution, as a fraction of all energy there, and
+        ``energy_under_empty``, the same for each jet, in the unit of the image.
     """
     keys, low_keys = _keys(images), _keys(low)
     energy, low_energy = images.values[:, 0].astype(np.float64), low.values[:, 0].astype(np.float64)
@@ -59,9 +60,11 @@ def agreement(images: SparseImages, low: SparseImages, jets: Jets) -> dict[str, 
     relative = np.abs(quotient(found - low_energy, low_energy))
     wrong = _per_image(low, ~(relative <= EXACT)) + _per_image(images, is_outside)
     outside, total = _per_image(images, energy * is_outside), _per_image(low, low_energy)
+    unit = low.channels[0].unit
     numbers = {
         "pool_exact": fraction(wrong == 0, jets.every[0]),
         "under_empty": jets.ratio(outside, total),
+        "energy_under_empty": jets.estimate(quotient(jets.every @ outside, jets.every.sum(axis=1)), unit),
     }
     if np.isfinite(relative).any():
         numbers["pool_error"] = Estimate(float(np.nanmax(relative)), None, len(jets))
