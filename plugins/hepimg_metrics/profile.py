@@ -27,7 +27,10 @@ class Profile(Metric):
     names: list[ObservableName] = Field(["n_active"], min_length=1, description="observables: mass, n_active ...")
     collections: list[str] = Field([], description="collections that they are computed from")
     images: list[str] = Field([], description="images that they are computed from")
-    bins: int = Field(10, ge=2, description="bins of the column, evenly spaced over its range")
+    bins: int = Field(10, ge=2, description="bins of the column")
+    quantiles: bool = Field(
+        False, description="whether all bins hold equally many rows; otherwise they are evenly spaced over the range"
+    )
     replicas: int = Field(100, ge=2, description="bootstrap replicas, for the errors")
 
     @model_validator(mode="after")
@@ -75,8 +78,8 @@ class Profile(Metric):
         from hepimg import figures
         from hepimg.figures.draw import with_unit
 
-        edges = _edges(x, self.bins)
-        which = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, self.bins - 1)
+        edges = _edges(x, self.bins, quantiles=self.quantiles)
+        which = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
         data: dict[str, NDArray[np.generic]] = {"edges": edges}
         with figures.style():
             drawing, (axes,) = figures.subplots(size=(5.4, 4.2))
@@ -92,8 +95,10 @@ class Profile(Metric):
         return Figure(f"profile-{figures.file_name(name)}", f"{name} against {self.against}", caption, drawing, data)
 
 
-def _edges(x: Floats, bins: int) -> Floats:
-    """(bins + 1,) evenly spaced over the range of the values; a range of 1 where they are all the same."""
+def _edges(x: Floats, bins: int, *, quantiles: bool) -> Floats:
+    """(bins + 1,) evenly spaced over the range of the values, or quantiles, those that coincide once; 1 wide at least."""
+    if quantiles and len(edges := np.unique(np.quantile(x, np.linspace(0, 1, bins + 1)))) > 1:
+        return np.asarray(edges)
     low, high = float(x.min()), float(x.max())
     return np.linspace(low, high if high > low else low + 1.0, bins + 1)
 

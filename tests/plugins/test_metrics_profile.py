@@ -55,6 +55,15 @@ def test_bins_cover_the_range_of_the_column(low: float, high: float) -> None:
     np.testing.assert_allclose(edges, np.linspace(low, high if high > low else low + 1, 5))
 
 
+def test_quantiles_hold_equally_many_rows() -> None:
+    mu = np.concatenate([np.zeros(60), np.linspace(0.5, 100, 60) ** 2])  # half of the rows are in one place
+    find = Profile(against="mu", collections=["constituents"], bins=6, quantiles=True).evaluate
+    data = find(jets(np.full(120, 2), mu), 1).figures[0].data
+    np.testing.assert_array_equal(np.histogram(mu, data["edges"])[0], [60, 20, 20, 20])
+    everywhere = find(jets(np.full(4, 2), np.ones(4)), 1).figures[0].data["edges"]
+    np.testing.assert_allclose(everywhere, np.linspace(1, 2, 7))
+
+
 def test_no_rows_and_charge() -> None:
     with pytest.raises(DataError, match="no test rows") as refusal:
         Profile(against="mu", collections=["constituents"]).evaluate(jets(np.ones(3, int), np.zeros(3))[:0], 1)
