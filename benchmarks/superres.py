@@ -33,7 +33,7 @@ from hepimg_superres.super_resolution import SuperResolution
 
 SIZE, FACTOR = 160, 8
 
-LIKELIHOOD_BATCH = 64
+LIKELIHOOD_BATCH = 128
 
 Row = dict[str, str | int | float]
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument(
         "--filters", type=int, default=64, help="of the generator and the first block of discriminators"
     )
-    parser.add_argument("--batch", type=int, default=15, help="jets of a step; the likelihood model takes 64")
+    parser.add_argument("--batch", type=int, default=15, help="jets of a step; the likelihood model takes 128")
     parser.add_argument("--steps", type=int, default=2, help="steps that are timed")
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()

@@ -96,7 +96,7 @@ class Profile(Metric):
 
 
 def _edges(x: Floats, bins: int, *, quantiles: bool) -> Floats:
-    """(bins + 1,) evenly spaced over the range of the values, or quantiles, those that coincide once; 1 wide at least."""
+    """(bins + 1,) evenly spaced over the range of the values, or quantiles, those that coincide once."""
     if quantiles and len(edges := np.unique(np.quantile(x, np.linspace(0, 1, bins + 1)))) > 1:
         return np.asarray(edges)
     low, high = float(x.min()), float(x.max())

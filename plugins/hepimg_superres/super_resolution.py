@@ -58,9 +58,9 @@ class Network(Options):
 class Training(FitOptions):
     """A training of the sum over the sites of a jet: its gradients are larger than those of a mean."""
 
-    epochs: int = Field(default=16, ge=1, description="passes over the training rows")
-    batch_size: int = Field(default=64, ge=2, description="rows of a step")
-    learning_rate: float = Field(default=5e-3, gt=0, description="largest learning rate of the cycle")
+    epochs: int = Field(default=24, ge=1, description="passes over the training rows")
+    batch_size: int = Field(default=128, ge=2, description="rows of a step")
+    learning_rate: float = Field(default=4e-3, gt=0, description="largest learning rate of the cycle")
     weight_decay: float = Field(default=0.01, ge=0, description="decay of matrices and kernels")
     warm_up: float = Field(
         default=0.15, ge=0, le=1, description="fraction of the steps in which the learning rate rises"
