@@ -75,7 +75,9 @@ class GanLosses(Options):
     lambda_hr: float = Field(1.0, ge=0, description="weight of L1 at high resolution")
     lambda_lr: float = Field(0.1, ge=0, description="weight of L1 between the pooled result and the input")
     lambda_adv: float = Field(0.01, ge=0, description="weight of the relativistic average loss")
-    lambda_patch: float = Field(0.1, ge=0, description="weight of the soft patch image's L2; 0 at x2 and x4")
+    lambda_patch: float = Field(
+        0.1, ge=0, description="weight of the soft patch image's L2; the thesis has 0 at x2 and x4"
+    )
     lambda_reg: float = Field(0.001, ge=0, description="weight of the discriminators' gradient penalty")
     hr_loss: Literal["pixel", "mean"] = Field(
         "pixel",

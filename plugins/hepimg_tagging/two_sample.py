@@ -49,7 +49,9 @@ class TwoSample(Task):
     hides differences.  In prediction an image's score depends on no other image.
 
     Random steps rest, in training too: the generated images are of jets at rest.  Only the rows that it learns from
-    (``train_rows``) have to be generated, besides those of the test.
+    (``train_rows``) have to be generated, besides those of the test.  What made the images has often learned from these
+    rows: a model that knows them by heart looks better to this test than it is, unless it can leave them out (as the
+    nearest patches of ``superres_baseline`` do).
     """
 
     # A task has a method fit, so the option of that name is another field's alias.

@@ -36,7 +36,7 @@ class Expansion(nn.Module):
     Args:
         stages: doublings of the resolution.
         channels: features per site.
-        blocks: residual blocks of each stage.
+        blocks: residual blocks of each stage, the last also for all further ones.
         kernel: size of the convolutions, odd.
         threshold: least energy of an active cell, GeV; 0: none.
         order: of each stage, in which its sites are decided; the last also for all further ones.
@@ -47,9 +47,9 @@ class Expansion(nn.Module):
     def __init__(
         self,
         stages: int,
-        channels: int = 48,
-        blocks: Sequence[int] = (3, 2, 2),
-        kernel: int = 5,
+        channels: int,
+        blocks: Sequence[int],
+        kernel: int,
         threshold: float = 0.0,
         order: Sequence[Order] = ("sites", "colours"),
         emphasis: float = 0.0,

@@ -46,6 +46,8 @@ class Closure(Metric):
     (neighbouring active cells within a low-resolution cell, and across the border of two, over the truth's),
     ``pool_error``, ``pool_exact``, ``under_empty``, ``energy_under_empty`` (:mod:`hepimg_metrics.closure.low`).
 
+    Figures show the first seed of each model, at most six models.
+
     Jet by jet: ``correlation``; with ``draws`` also ``draws_correlation``, ``correlation_excess``, ``rank_chi2`` and
     ``coverage`` (:mod:`hepimg_metrics.closure.posterior`).
     """

@@ -21,9 +21,10 @@ BINS = 40
 
 
 def draw_migration(shown: Shown, model: str) -> Figure | None:
-    """The energies of the two leading pixels in truth and model, and where slices of the true energy end up.
+    """The energies of two pixels in truth and model, and where slices of the true energy end up.
 
-    As section 8.5 of the thesis has it; the slices hold equally many jets.  None where no spectrum was asked for.
+    As section 8.5 of the thesis has it for the two leading ones; here the first two n-th hardest pixels of ``names``.
+    The slices hold equally many jets.  None where no spectrum was asked for.
     """
     names = [name for name in shown.truth.values if is_spectrum(name)][:2]
     if not names:
@@ -44,7 +45,7 @@ def draw_migration(shown: Shown, model: str) -> Figure | None:
                 data[f"{name}.{kind}"] = _draw_slices(axes, values, slices, edges, shown.jets.every[0])
                 axes.set(xlabel=f"{kind} {label}", ylabel="jets per bin")
     caption = (
-        f"Jet by jet, {shown.label}: energies of the leading pixels in HR and in {model}. Left: all jets, the line is "
+        f"Jet by jet, {shown.label}: {' and '.join(names)} in HR and in {model}. Left: all jets, the line is "
         f"equality. Middle: HR in {SLICES} slices of equally many jets. Right: where these jets are in SR."
     )
     title = f"Migration: {shown.label}, {model}"
