@@ -11,6 +11,7 @@ from hepimg.components import Component, Metric, Source, Step, Task
 from hepimg.engine import EngineName, resolve_engine
 from hepimg.options import Options
 from hepimg.registry import Kind, Registry
+from hepimg.saved import SavedModel
 from hepimg.yaml_lines import Document, Place
 
 Rows = Annotated[int | None, Field(gt=0, description="rows (jets) of each sample; none given: all that the files hold")]
@@ -65,6 +66,11 @@ class TaskOptions(Options):
     task: str = Field(description="the task's name")
     train: list[str] = Field([], description="samples to learn from; none: all")
     apply: list[str] = Field([], description="samples to predict; none: all")
+    saved: str | None = Field(
+        None,
+        description="folder of a finished task, results/NAME/tasks/TASK, whose model is used as it is: nothing is "
+        "trained; its options and jet steps must be the same here, but for those that only predictions depend on",
+    )
     train_rows: int | None = Field(
         None, gt=0, description="rows to learn from, drawn from these samples alike; none: all of the training split"
     )
@@ -89,7 +95,7 @@ class SampleEntry:
 
 @dataclass(frozen=True)
 class TaskEntry:
-    """One task of the analysis: a training, after seeds and scans are expanded."""
+    """One task of the analysis: a training, after seeds and scans are expanded, or a saved model."""
 
     name: str
     group: str
@@ -97,6 +103,7 @@ class TaskEntry:
     task: Task
     train: tuple[str, ...]
     apply: tuple[str, ...]
+    saved: SavedModel | None
     train_rows: int | None
     test_draws: int
     place: Place
@@ -153,6 +160,7 @@ class Analysis:
                     **named("task", entry.task),
                     "train": entry.train,
                     "apply": entry.apply,
+                    "saved": str(entry.saved.folder) if entry.saved else None,
                     "train_rows": entry.train_rows,
                     "test_draws": entry.test_draws,
                 }

@@ -16,8 +16,9 @@ from pydantic.fields import FieldInfo
 from hepimg.analysis import Analysis, AnalysisOptions, DataOptions, MetricEntry, SampleEntry, TaskEntry, TaskOptions
 from hepimg.components import Component
 from hepimg.engine import why_engine_fails
-from hepimg.errors import ConfigError, Problem, did_you_mean
+from hepimg.errors import ConfigError, DataError, Problem, did_you_mean
 from hepimg.registry import RESERVED, Kind, Registry, load_registry
+from hepimg.saved import SavedModel
 from hepimg.variants import Known, explain_cycle, in_reading_order, readings_of, remember, set_inside, variants_of
 from hepimg.yaml_lines import Document, Place, parse_assignment, place_of, read_yaml
 
@@ -230,7 +231,8 @@ class _Builder:
         common = self.validate(TaskOptions, {key: content[key] for key in content if key not in own}, place)
         if common is None:
             return []
-        train = self.resolve(common.train, names, (*place, "train"))
+        saved = self.saved(common, place)
+        train = () if common.saved else self.resolve(common.train, names, (*place, "train"))
         apply = self.resolve(common.apply, names, (*place, "apply"))
         found = []
         for options, chosen in self.combinations(own, common.scan, place):
@@ -247,9 +249,22 @@ class _Builder:
                 if names.get(sample) != (sample,):
                     self.complain(place, f"no sample {sample!r}; {did_you_mean(sample, _real(names))}")
             made = variant.name, variant.group, variant.seed
-            entries.append(TaskEntry(*made, task, train, apply, common.train_rows, common.test_draws, place))
+            entries.append(TaskEntry(*made, task, train, apply, saved, common.train_rows, common.test_draws, place))
         remember(known, name, [variant for variant, _ in found])
         return entries
+
+    def saved(self, common: TaskOptions, place: Place) -> SavedModel | None:
+        """The saved model of a task that is not trained."""
+        if common.saved is None:
+            return None
+        for key in ("train", "train_rows", "seeds", "scan"):
+            if key in common.model_fields_set:
+                self.complain((*place, key), "a saved model is not trained; leave out this key, or saved")
+        try:
+            return SavedModel.open(Path(common.saved).expanduser())
+        except DataError as error:
+            self.complain((*place, "saved"), str(error))
+            return None
 
     def combinations(
         self, own: Mapping[str, Any], scan: Mapping[str, Sequence[Any]], place: Place

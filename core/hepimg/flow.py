@@ -143,6 +143,11 @@ class _Check:
             told = len(self.problems)
             self.read(entry.task, ports, entry.place)
             self.judge_samples(entry.task, {*entry.train, *entry.apply}, entry.place)
+            if entry.saved and not self.problems:
+                stored = sample_ports(next(iter(analysis.samples.values())))
+                steps = needed_steps(analysis.preprocess, entry.task.reads(), stored)
+                for problem in entry.saved.problems(entry.task, steps):
+                    self.complain(entry.place, problem)
             for model in entry.task.models():
                 if model not in analysis.tasks:
                     self.complain(entry.place, f"no task {model!r}; {did_you_mean(model, analysis.tasks)}")

@@ -17,12 +17,13 @@ from hepimg.components import Column, Model, Port, Predictions, Progress, Run, S
 from hepimg.dataset import Dataset
 from hepimg.draws import Mean
 from hepimg.engine import describe_engine
-from hepimg.errors import blame
+from hepimg.errors import DataError, blame
 from hepimg.flow import depends_on, known_ports, needed_steps, sample_ports
 from hepimg.logs import logging_to
 from hepimg.orders import StoredSample
 from hepimg.random import derive_seed
 from hepimg.sample import Sample
+from hepimg.saved import STATE, SavedModel
 from hepimg.shards import write_shard
 from hepimg.splits import Splits
 from hepimg.states import describe_model, read_state, write_state
@@ -98,19 +99,24 @@ class Learner:
     def fit_key(self, entry: TaskEntry) -> str:
         """What decides a task's state."""
         options = self.analysis.options
+        learned: dict[str, Any] = {
+            "data": [[name, self.stored[name].key, self.stored[name].rows] for name in entry.train],
+            "classes": self.classes,
+            "rows": entry.train_rows,
+            "split": options.data.split,
+        }
+        if entry.saved:
+            learned = {"saved": entry.saved.checksum}
         return content_key(
             task=describe(entry.task, without=entry.task.prediction_options),
             seed=[options.seed, entry.group, entry.seed],
             threads=options.threads,
             device=options.device,
             engine=describe_engine(self.analysis.engine),
-            data=[[name, self.stored[name].key, self.stored[name].rows] for name in entry.train],
-            classes=self.classes,
-            rows=entry.train_rows,
-            split=options.data.split,
             steps=[describe(step) for step in self.steps_for(entry.task.reads())],
             upstream={name: self._said_key(self.analysis.tasks[name]) for name in depends_on(entry)},
             libraries=describe_libraries(),
+            **learned,
         )
 
     def _said_key(self, entry: TaskEntry) -> list[Any]:
@@ -130,33 +136,51 @@ class Learner:
         return self.cache.unit("predict", self.predict_key(entry, sample)).folder / f"{split}-{shard.name}"
 
     def folder(self, entry: TaskEntry) -> Path:
-        """Where a task's state, description and logs are."""
-        return self.cache.unit("fit", self.fit_key(entry)).folder
+        """Where a task's state and logs are."""
+        return entry.saved.folder if entry.saved else self.cache.unit("fit", self.fit_key(entry)).folder
 
     def run_of(self, entry: TaskEntry) -> Run:
         """What the task may use."""
         options = self.analysis.options
         models = {
-            name: Model(
-                self.analysis.tasks[name].task, read_state(self.folder(self.analysis.tasks[name]) / "state.safetensors")
-            )
+            name: Model(self.analysis.tasks[name].task, read_state(self.folder(self.analysis.tasks[name]) / STATE))
             for name in entry.task.models()
         }
         seed = derive_seed(options.seed, "task", entry.group, entry.seed)
         logger = logging.getLogger(f"hepimg.task.{entry.name}")
-        return Run(seed, options.threads, options.device, self.folder(entry), logger, self.progress, models)
+        folder = self.cache.unit("fit", self.fit_key(entry)).folder
+        return Run(seed, options.threads, options.device, folder, logger, self.progress, models)
 
     def fit(self, entry: TaskEntry) -> State:
         """Train a task, or reuse its state.
 
         Raises:
             PluginError: the task failed; its checkpoints are kept.
+            DataError: a saved model has learned from what are test rows here.
         """
+        if entry.saved:
+            self._check_unseen(entry, entry.saved)
+            return read_state(entry.saved.folder / STATE)
         unit = self.cache.unit("fit", self.fit_key(entry))
         with unit.lock():
             if not unit.is_finished:
                 self._train(entry, unit)
-        return read_state(unit.folder / "state.safetensors")
+        return read_state(unit.folder / STATE)
+
+    def _check_unseen(self, entry: TaskEntry, saved: SavedModel) -> None:
+        seen = saved.has_learned_from({name: self.stored[name].key for name in entry.apply}, self._split)
+        if seen:
+            raise DataError(
+                f"{saved.folder} has learned from rows of {', '.join(seen)} that may be test rows here",
+                where=f"task {entry.name}",
+                needed=f"the split that it was trained with: {saved.description['split']}, here {self._split}",
+                fix="Set data.split and seed as there, or apply it to other samples.",
+            )
+
+    @property
+    def _split(self) -> dict[str, Any]:
+        """What decides which rows are for training."""
+        return {"fractions": list(self.analysis.options.data.split), "seed": self.analysis.options.seed}
 
     def _train(self, entry: TaskEntry, unit: Unit) -> None:
         started = time.perf_counter()
@@ -166,7 +190,7 @@ class Learner:
         with blame(entry.task, f"task {entry.name}, training"), logging_to(unit.folder / "log.txt"):
             state = entry.task.fit(train, valid, self.run_of(entry))
             state = {name: np.asarray(array) for name, array in state.items()}
-        write_state(unit.folder / "state.safetensors", state)
+        write_state(unit.folder / STATE, state)
         self.seconds.setdefault(entry.name, {})["fit"] = round(time.perf_counter() - started, 3)
         unit.finish(
             {
@@ -188,12 +212,15 @@ class Learner:
 
     def describe(self, entry: TaskEntry, state: State) -> dict[str, Any]:
         """``model.json``: what a saved state needs to be used again."""
+        if entry.saved:
+            return dict(entry.saved.description)
         return {
             **describe_model(entry.task, state, self.steps_for(entry.task.reads()), self.known),
             "plugin": self.analysis.registry.plugin_of(entry.task),
             "seed": entry.seed,
             "classes": self.classes,
             "trained_on": {name: self.stored[name].key for name in entry.train},
+            "split": self._split,
         }
 
     def predict(self, entry: TaskEntry, state: State) -> None:

@@ -21,7 +21,7 @@ Kind = Literal["source", "step", "task", "metric"]
 RESERVED: dict[Kind, set[str]] = {
     "source": {"source", "steps", "rows", "of"},
     "step": {"step"},
-    "task": {"task", "train", "apply", "train_rows", "seeds", "scan", "test_draws"},
+    "task": {"task", "train", "apply", "saved", "train_rows", "seeds", "scan", "test_draws"},
     "metric": {"metric"},
 }
 """Keys that an analysis file uses beside a component's options."""

@@ -58,10 +58,15 @@ def describe_model(task: Task, state: State, steps: Sequence[Step], ports: Ports
     return {
         "task": describe(task),
         "parameters": sum(array.size for array in state.values() if array.dtype.kind == "f"),
-        "steps": [{"step": step.name, **step.model_dump(mode="json")} for step in steps],
+        "steps": describe_steps(steps),
         "reads": {port.name: port_as_json(ports.get(port.name, port)) for port in task.reads()},
         "writes": {port.name: port_as_json(port) for port in task.writes(ports)},
     }
+
+
+def describe_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Names and options."""
+    return [{"step": step.name, **step.model_dump(mode="json")} for step in steps]
 
 
 def port_as_json(port: Port) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""A finished task's model is used again in another analysis: the same predictions, or a clear refusal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hepimg.config import load_analysis
+from hepimg.errors import ConfigError
+from plugin_path import command, install_toys
+from toy_analysis import write_toy_analysis
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run of trees."""
+    folder = tmp_path_factory.mktemp("toys")
+    path = install_toys(folder / "plugins")
+    analysis = write_toy_analysis(folder)
+    text = analysis.read_text()
+    first, rest = text.split("  tag:\n")
+    _, trees = rest.split("  trees:")
+    trees, _ = trees.split("  stack:")
+    analysis.write_text(f"{first}  trees:{trees}evaluate: [{{metric: roc, scores: [trees.score], signal: two}}]\n")
+    done = command("run", analysis, "--out", folder / "results", path=path, cache=folder / "cache")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def again(folder: Path, *assignments: str) -> tuple[int, str]:
+    """Run with the saved trees and a cache of its own, which holds the same data only."""
+    cache = folder / "-".join(["other", *assignments]).replace("/", "_")
+    shutil.copytree(folder / "cache" / "data", cache / "data", dirs_exist_ok=True)
+    saved = folder / "results" / "tasks" / "trees"
+    sets = [word for text in (f"tasks.trees.saved={saved}", *assignments) for word in ("--set", text)]
+    path = f"{folder / 'plugins'}:{Path(__file__).parent / 'toys'}"
+    done = command("run", folder / "toys.yaml", *sets, "--out", cache / "results", path=path, cache=cache)
+    if done.returncode == 0:
+        assert not list((cache / "fit").glob("*/state.safetensors")), "nothing was trained"
+        for name in ("state.safetensors", "model.json"):
+            assert (cache / "results" / "tasks" / "trees" / name).read_bytes() == (saved / name).read_bytes()
+        for name in ("value", "error"):
+            assert auc(cache / "results")[name] == auc(folder / "results")[name]
+    return done.returncode, done.stderr
+
+
+def auc(results: Path) -> dict[str, float]:
+    found: dict[str, float] = json.loads((results / "metrics.json").read_text())["trees.auc"]
+    return found
+
+
+def test_a_saved_model_says_the_same_and_is_not_trained(finished: Path) -> None:
+    code, errors = again(finished)
+    assert code == 0, errors
+
+
+def test_a_model_that_may_have_seen_the_test_rows_is_refused(finished: Path) -> None:
+    code, errors = again(finished, "data.split=[0.5, 0.3, 0.2]")
+    assert code == 2
+    assert "has learned from rows of one, two that may be test rows here" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("tasks.trees.observables=[mass]", "task.options.observables"),
+        ("tasks.trees.seeds=2", "tasks.trees.seeds: a saved model is not trained"),
+        ("tasks.trees.saved=nowhere", "tasks.trees.saved: nowhere: no saved model"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_anything_runs(
+    finished: Path, assignment: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "toys"))
+    monkeypatch.syspath_prepend(str(finished / "plugins"))
+    saved = finished / "results" / "tasks" / "trees"
+    with pytest.raises(ConfigError) as caught:
+        load_analysis(finished / "toys.yaml", assignments=[f"tasks.trees.saved={saved}", assignment])
+    assert message in str(caught.value)
