@@ -68,7 +68,7 @@ def test_a_model_that_may_have_seen_the_test_rows_is_refused(finished: Path) -> 
     ("assignment", "message"),
     [
         ("tasks.trees.observables=[mass]", "task.options.observables"),
-        ("tasks.trees.seeds=2", "tasks.trees.seeds: a saved model is not trained"),
+        ("tasks.trees.seeds=2", "tasks.trees.seeds: a saved model is one model"),
         ("tasks.trees.saved=nowhere", "tasks.trees.saved: nowhere: no saved model"),
     ],
 )

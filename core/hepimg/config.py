@@ -257,9 +257,9 @@ class _Builder:
         """The saved model of a task that is not trained."""
         if common.saved is None:
             return None
-        for key in ("train", "train_rows", "seeds", "scan"):
+        for key in ("seeds", "scan"):
             if key in common.model_fields_set:
-                self.complain((*place, key), "a saved model is not trained; leave out this key, or saved")
+                self.complain((*place, key), "a saved model is one model; leave out this key, or saved")
         try:
             return SavedModel.open(Path(common.saved).expanduser())
         except DataError as error:
