@@ -38,8 +38,12 @@ class SavedModel:
         """
         try:
             description = json.loads((folder / DESCRIPTION).read_text())
-            known = isinstance(description, dict) and {"task", "steps", "split", "trained_on"} <= set(description)
-        except (OSError, ValueError) as error:
+            known = (
+                isinstance(description, dict)
+                and {"task", "steps", "split", "trained_on"} <= set(description)
+                and isinstance(description["task"].get("options"), dict)
+            )
+        except (OSError, ValueError, AttributeError) as error:
             raise DataError(
                 f"no saved model: {DESCRIPTION} {error.strerror if isinstance(error, OSError) else error}",
                 where=str(folder),
