@@ -22,6 +22,7 @@ import torch
 
 from hepimg.bench.jets import images_of, made_up_jets
 from hepimg.bench.machine import describe_machine
+from hepimg.expansion import Bounds
 from hepimg.images import SparseImages
 from hepimg.kernels.pool import pool
 from hepimg.process import keep_freed_memory, use_threads
@@ -69,7 +70,7 @@ def likelihood(asked: argparse.Namespace) -> Iterator[Row]:
     """A training step of ``super_resolution`` as it comes, from images to new weights, and one draw of each jet."""
     fine, coarse = pairs(LIKELIHOOD_BATCH)
     options = SuperResolution().network
-    network = Sharpener(FACTOR.bit_length() - 1, 0.0, correct=False, **dict(options))
+    network = Sharpener(FACTOR.bit_length() - 1, Bounds(), correct=False, **dict(options))
     adamw = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
 
     def step() -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hepimg.expansion import Expansion, Pyramid
+from hepimg.expansion import Bounds, Expansion, Pyramid
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
 from hepimg_superres.correction import SAME, Correction, LowCells
@@ -52,17 +52,17 @@ class Sharpener(nn.Module):
 
     Args:
         stages: doublings of the resolution.
-        threshold: least energy of an active cell.
+        bounds: of the energy of an active high cell.
         correct: whether low energies are corrected first.
         network: options of :class:`hepimg.expansion.Expansion`.
     """
 
-    def __init__(self, stages: int, threshold: float, correct: bool, **network: Any) -> None:
+    def __init__(self, stages: int, bounds: Bounds, correct: bool, **network: Any) -> None:
         super().__init__()
-        self.expansion = Expansion(stages, threshold=threshold, **network)
+        self.expansion = Expansion(stages, bounds=bounds, **network)
         self.correction: Correction | None = None
         if correct:
-            self.correction = Correction(network["channels"], kernel=network["kernel"], threshold=threshold)
+            self.correction = Correction(network["channels"], kernel=network["kernel"], threshold=bounds.threshold)
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss: the mean over images, by their weights, of the negative log-likelihoods."""

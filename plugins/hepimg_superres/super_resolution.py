@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, PositiveInt, model_validator
+from pydantic import ConfigDict, PositiveFloat, PositiveInt, model_validator
 
 from hepimg.components import Field, Grid, Image, Options, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
@@ -93,6 +93,9 @@ class SuperResolution(Task):
     threshold: float = Field(
         0.0, ge=0, description="least energy of an active cell of the high image (GeV), as the step threshold left it"
     )
+    ceiling: PositiveFloat | None = Field(
+        None, description="largest energy of a cell of the high image, where they saturate; null: they do not"
+    )
     draws: int = Field(1, ge=1, description="draws of each jet: image, draw2, draw3 ...")
     network: Network = Field(Network(), description="the network")
     training: Training = Field(Training(), alias="fit", description="how it is trained")
@@ -114,7 +117,7 @@ class SuperResolution(Task):
         """Train the network.
 
         Raises:
-            DataError: no rows, cells below the threshold, a low image that is not what ``correct`` says, or a loss that
+            DataError: no rows, cells out of bounds, a low image that is not what ``correct`` says, or a loss that
                 is not finite.
         """
         from hepimg.training.loop import fit
@@ -124,7 +127,7 @@ class SuperResolution(Task):
             from hepimg_superres.sharpener import Batch
 
             high, low = sample.image(self.high), sample.image(self.low)
-            self._check_threshold(high)
+            self._check_bounds(high)
             batch = Batch.of(high, low, doublings(high.grid, low.grid), sample.column("weight"))
             if not self.correct:
                 self._check_pooled(batch)
@@ -155,18 +158,25 @@ class SuperResolution(Task):
         }
 
     def _build(self, stages: int) -> Sharpener:
+        from hepimg.expansion import Bounds
         from hepimg_superres.sharpener import Sharpener
 
-        return Sharpener(stages, self.threshold, self.correct, **dict(self.network))
+        bounds = Bounds(self.threshold, self.ceiling or math.inf)
+        return Sharpener(stages, bounds, self.correct, **dict(self.network))
 
-    def _check_threshold(self, images: SparseImages) -> None:
-        least = float(images.values[:, 0].min(initial=math.inf))
+    def _check_bounds(self, images: SparseImages) -> None:
+        least, most = float(images.values[:, 0].min(initial=math.inf)), float(images.values[:, 0].max(initial=0.0))
         if not least > 0:
             raise DataError(f"an active cell of {self.high} with {least:g}", needed="positive energies")
         if least < self.threshold * (1 - ROUNDING):
             raise DataError(
                 f"an active cell of {self.high} with {least:g}, below the threshold of {self.threshold:g}",
                 fix=f"Put the step threshold after the one that makes {self.high}, or lower the option threshold.",
+            )
+        if self.ceiling is not None and most > self.ceiling * (1 + ROUNDING):
+            raise DataError(
+                f"an active cell of {self.high} with {most:g}, above the ceiling of {self.ceiling:g}",
+                fix="Raise the option ceiling, or leave it out.",
             )
 
     def _check_pooled(self, batch: Batch) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hepimg.expansion import Expansion, Pyramid
+from hepimg.expansion import Bounds, Expansion, Pyramid
 from hepimg.expansion.network import describe
 from hepimg.expansion.order import ranks_of
 from hepimg.expansion.shares import PATTERNS, pattern_of
@@ -35,7 +35,7 @@ def network(stages: int = 2, **options) -> Expansion:
 @pytest.mark.parametrize("order", [("colours",), ("sites", "none")])
 def test_pooling_what_is_drawn_gives_back_what_was_given(order):
     low = jets(6, COARSE)
-    drawn = network(threshold=0.1, order=order).sample(low, FINE, np.arange(6), seed=1, draw=0)
+    drawn = network(bounds=Bounds(0.1), order=order).sample(low, FINE, np.arange(6), seed=1, draw=0)
     assert drawn.grid == FINE
     offsets, cells, values = pool(drawn.offsets, drawn.cells, drawn.values, FINE.shape, (4, 4), "sum")
     np.testing.assert_array_equal(offsets, low.offsets)
@@ -171,7 +171,7 @@ def test_a_dense_body_computes_where_nothing_is():
     """It is as exact, and feels empty cells: its features are those of torch's layers, read at the sites."""
     low = jets(3, COARSE)
     torch.manual_seed(0)
-    net = Expansion(2, channels=8, blocks=(1,), kernel=3, threshold=0.1, dense=True).eval()
+    net = Expansion(2, channels=8, blocks=(1,), kernel=3, bounds=Bounds(0.1), dense=True).eval()
     drawn = net.sample(low, FINE, np.arange(3), seed=1, draw=0)
     *_, values = pool(drawn.offsets, drawn.cells, drawn.values, FINE.shape, (4, 4), "sum")
     np.testing.assert_allclose(values, low.values, rtol=5e-7)

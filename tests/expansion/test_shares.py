@@ -1,5 +1,7 @@
 """Shares and heads: what is encoded is decoded, densities integrate to one, draws follow them."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hepimg.expansion.heads import Given, Joined, LogisticMixture, PatternHead, ShareHead, choose
-from hepimg.expansion.shares import IS_SPLIT, MASKS, PATTERNS, SIDES, divide, encode, pattern_of, split_energies
+from hepimg.expansion.shares import IS_SPLIT, MASKS, PATTERNS, SIDES, Bounds, divide, encode, pattern_of, split_energies
 
 
 def children_of(pattern, threshold: float, seed: int = 0) -> torch.Tensor:
@@ -22,18 +24,18 @@ def test_patterns_are_all_ways_to_be_active():
 
 
 @settings(max_examples=20, deadline=None)
-@given(threshold=st.sampled_from([0.0, 0.1, 2.0]), seed=st.integers(0, 999))
-def test_shares_are_decoded(threshold, seed):
-    pattern = torch.arange(PATTERNS).repeat(3)
+@given(threshold=st.sampled_from([0.0, 0.1, 2.0]), ceiling=st.sampled_from([math.inf, 110.0]), seed=st.integers(0, 999))
+def test_shares_are_decoded(threshold, ceiling, seed):
+    pattern, bounds = torch.arange(PATTERNS).repeat(3), Bounds(threshold, ceiling)
     children = children_of(pattern, threshold, seed)
-    u = encode(children, pattern, threshold)
+    u = encode(children, pattern, bounds)
     assert not u[~IS_SPLIT[pattern]].any()
     whole = split_energies(children)
-    rows = divide(whole[:, 0], u[:, 0], SIDES.first[pattern, 0], SIDES.second[pattern, 0], threshold)
+    rows = divide(whole[:, 0], u[:, 0], SIDES.first[pattern, 0], SIDES.second[pattern, 0], bounds)
     decoded = [
         side
         for split, row in ((1, rows[0]), (2, rows[1]))
-        for side in divide(row, u[:, split], SIDES.first[pattern, split], SIDES.second[pattern, split], threshold)
+        for side in divide(row, u[:, split], SIDES.first[pattern, split], SIDES.second[pattern, split], bounds)
     ]
     torch.testing.assert_close(torch.stack(decoded, 1), children, rtol=1e-6, atol=1e-9)
 
@@ -46,10 +48,40 @@ def test_whatever_is_drawn_adds_up_and_stays_above_the_threshold(threshold, seed
     energy = MASKS.sum(1) * threshold + torch.rand(PATTERNS, generator=random, dtype=torch.float64) * scale + 1e-9
     numbers = torch.rand(PATTERNS, 3, 2, generator=random, dtype=torch.float64)
     torch.manual_seed(seed)
-    children = ShareHead(4, threshold).sample(torch.randn(PATTERNS, 4), pattern, energy, numbers).detach()
+    children = ShareHead(4, Bounds(threshold)).sample(torch.randn(PATTERNS, 4), pattern, energy, numbers).detach()
     torch.testing.assert_close(children.sum(1), energy, rtol=1e-12, atol=1e-20)
     assert torch.equal(children > 0, MASKS)
     assert (children[MASKS] >= threshold * (1 - 1e-9)).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), filled=st.sampled_from([0.3, 0.9, 1.0]))
+def test_whatever_is_drawn_stays_below_the_ceiling(seed, filled):
+    """Cells that are full to the brim give full children; what cannot be held is not drawn."""
+    random = torch.Generator().manual_seed(seed)
+    bounds, pattern, count = Bounds(1.0, 16.0), torch.arange(PATTERNS), MASKS.sum(1)
+    energy = count * (1 + filled * 15.0)
+    numbers = torch.rand(PATTERNS, 3, 2, generator=random, dtype=torch.float64)
+    torch.manual_seed(seed)
+    children = ShareHead(4, bounds).sample(torch.randn(PATTERNS, 4), pattern, energy.double(), numbers).detach()
+    torch.testing.assert_close(children.sum(1), energy.double(), rtol=1e-12, atol=0)
+    assert torch.equal(children > 0, MASKS)
+    assert children.max() <= 16 * (1 + 1e-9)
+    assert children[MASKS].min() >= 1 - 1e-9
+    possible = torch.isfinite(
+        PatternHead(4, bounds)(torch.randn(4, 4), torch.tensor([16.0, 16.1, 40.0, 64.0]).double())
+    )
+    for row, least in zip(possible, (1, 2, 3, 4), strict=True):
+        assert torch.equal(row, count >= least)
+
+
+def test_a_full_child_is_told_from_a_nearly_full_one():
+    full = torch.tensor([[16.0, 4.0, 0, 0], [15.9, 4.1, 0, 0], [16.0, 16.0, 0, 0]], dtype=torch.float64)
+    pattern, bounds = pattern_of(full), Bounds(0.0, 16.0)
+    u = encode(full, pattern, bounds)[:, 1]
+    assert u[0] > u[1] + 1
+    sides = SIDES.first[pattern, 1], SIDES.second[pattern, 1]
+    torch.testing.assert_close(torch.stack(divide(full.sum(1), u, *sides, bounds), 1), full[:, :2], rtol=5e-6, atol=0)
 
 
 def test_joined_is_a_linear_layer_on_all_side_by_side():
@@ -84,7 +116,7 @@ def test_mixture_is_a_density_and_its_draws_follow_it():
 
 def test_patterns_that_the_energy_does_not_suffice_for_are_never_drawn():
     torch.manual_seed(0)
-    head = PatternHead(3, threshold=1.0)
+    head = PatternHead(3, Bounds(1.0))
     energy = torch.tensor([0.5, 1.0, 2.5, 100.0], dtype=torch.float64)
     logarithms = head(torch.randn(4, 3), energy).detach()
     possible = torch.isfinite(logarithms)
@@ -103,11 +135,11 @@ def test_choice_follows_the_probabilities():
 def test_likelihood_of_shares_is_that_of_each_split():
     """Three terms, each a density of one number, with what each is told."""
     torch.manual_seed(2)
-    head = ShareHead(3, threshold=0.1)
+    head = ShareHead(3, Bounds(0.1))
     pattern = torch.arange(PATTERNS)
     children = children_of(pattern, 0.1)
     features = torch.randn(PATTERNS, 3)
-    u = encode(children, pattern, 0.1).float()
+    u = encode(children, pattern, Bounds(0.1)).float()
     logarithm = split_energies(children).clamp(min=1e-25).log().float() / 3
     expected = torch.zeros(PATTERNS)
     for site in range(PATTERNS):

@@ -11,7 +11,7 @@ import torch
 from hepimg.components import Image
 from hepimg.dataset import Dataset, Part
 from hepimg.errors import DataError
-from hepimg.expansion import Pyramid
+from hepimg.expansion import Bounds, Pyramid
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
 from hepimg.kernels.pool import pool
@@ -109,7 +109,7 @@ def test_rows_that_count_twice_are_as_good_as_rows_that_are_there_twice():
     sample = jets(12, keep=0.7)
     twice = np.array([2.0] * 5 + [1.0] * 7)
     torch.manual_seed(0)
-    network = Sharpener(2, 0.0, correct=True, channels=4, blocks=(1,), kernel=3)
+    network = Sharpener(2, Bounds(), correct=True, channels=4, blocks=(1,), kernel=3)
 
     def loss(rows, weight):
         some = sample[rows]
@@ -146,6 +146,8 @@ def test_bad_input_is_named(tmp_path):
     data = dataset(tmp_path, jets(40, keep=0.7))
     with pytest.raises(DataError, match=r"lr is not hr, pooled.*correct: true"):
         SuperResolution.model_validate(OPTIONS).fit(data, data, make_run(tmp_path))
+    with pytest.raises(DataError, match="above the ceiling of 1"):
+        SuperResolution.model_validate({**OPTIONS, "ceiling": 1}).fit(data, data, make_run(tmp_path))
     with pytest.raises(DataError, match="below the threshold of 2"):
         SuperResolution.model_validate({**OPTIONS, "threshold": 2}).fit(data, data, make_run(tmp_path))
     ports = {"hr": Image("hr", FINE), "lr": Image("lr", Grid.square(0.9, 4))}

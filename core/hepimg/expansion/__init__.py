@@ -6,5 +6,6 @@ Super-resolution starts from the cells of a jet, generation from a single one.
 
 from hepimg.expansion.network import Expansion
 from hepimg.expansion.pyramid import Pyramid
+from hepimg.expansion.shares import Bounds
 
-__all__ = ["Expansion", "Pyramid"]
+__all__ = ["Bounds", "Expansion", "Pyramid"]

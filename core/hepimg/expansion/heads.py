@@ -6,7 +6,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hepimg.expansion.shares import IS_SPLIT, MASKS, PATTERNS, SIDES, SPLITS, divide, encode, log_energy, split_energies
+from hepimg.expansion.pyramid import CHILDREN
+from hepimg.expansion.shares import (
+    IS_SPLIT,
+    MASKS,
+    PATTERNS,
+    SIDES,
+    SPLITS,
+    Bounds,
+    divide,
+    encode,
+    log_energy,
+    split_energies,
+)
 
 HIDDEN = 96
 """Features in the hidden layers of a mixture."""
@@ -51,18 +63,21 @@ class PatternHead(nn.Module):
 
     Args:
         channels: features per site.
-        threshold: least energy of an active child; patterns that would need more than there is are left out.
+        bounds: of the energy of an active child; patterns that need more than there is, or cannot hold it, are left
+            out.
     """
 
-    def __init__(self, channels: int, threshold: float) -> None:
+    def __init__(self, channels: int, bounds: Bounds) -> None:
         super().__init__()
-        self.threshold = threshold
+        self.bounds = bounds
         self.layers = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(inplace=True), nn.Linear(channels, PATTERNS))
 
     def forward(self, features: Tensor, energy: Tensor) -> Tensor:
         """(n, channels) features and (n,) energies -> (n, 15) logarithms of probabilities."""
-        needed = MASKS.to(features.device).sum(1) * (self.threshold * (1 - SLACK))
-        impossible = (energy[:, None] < needed) & (needed > needed.min())
+        count = MASKS.to(features.device).sum(1)
+        too_many = (energy[:, None] < count * (self.bounds.threshold * (1 - SLACK))) & (count > 1)
+        too_few = (energy[:, None] > count * (self.bounds.ceiling * (1 + SLACK))) & (count < CHILDREN)
+        impossible = too_many | too_few
         return torch.log_softmax(self.layers(features).masked_fill(impossible, -torch.inf), 1)
 
 
@@ -112,9 +127,9 @@ class LogisticMixture(nn.Module):
 class ShareHead(nn.Module):
     """How the energy is divided among the active children, split after split, each knowing those before it."""
 
-    def __init__(self, channels: int, threshold: float) -> None:
+    def __init__(self, channels: int, bounds: Bounds) -> None:
         super().__init__()
-        self.threshold = threshold
+        self.bounds = bounds
         # The two rows of children share a network, which is told which row it is: the second knows the first's split.
         self.rows = LogisticMixture(Joined(channels, 1, HIDDEN))
         self.within = LogisticMixture(Joined(channels, 4, HIDDEN))
@@ -127,7 +142,7 @@ class ShareHead(nn.Module):
             pattern: (n,).
             children: (n, 4) float64 energies.
         """
-        u = encode(children, pattern, self.threshold).to(features.dtype)
+        u = encode(children, pattern, self.bounds).to(features.dtype)
         energy = log_energy(split_energies(children)).to(features.dtype)
         where = [IS_SPLIT.to(u.device)[pattern, split].nonzero().squeeze(1) for split in range(SPLITS)]
         rows = where[0]
@@ -161,7 +176,7 @@ class ShareHead(nn.Module):
                 network, told = self.within, self._told(logarithm, u[sites, 0], lower, u[sites, 1])
             u[sites, split] = network.sample((features[sites], pattern[sites], told), numbers[sites, split])
             sides = SIDES.first.to(u.device)[pattern, split], SIDES.second.to(u.device)[pattern, split]
-            divided = torch.stack(divide(whole, u[:, split], *sides, self.threshold), 1)
+            divided = torch.stack(divide(whole, u[:, split], *sides, self.bounds), 1)
             if split == 0:
                 parts = divided
             else:

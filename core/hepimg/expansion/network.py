@@ -10,14 +10,16 @@ from torch import Tensor, nn
 
 from hepimg.expansion.bodies import DenseBody, SparseBody, State
 from hepimg.expansion.order import Order, ranks_of
-from hepimg.expansion.pyramid import Level, Pyramid, born, bottom
-from hepimg.expansion.shares import log_energy
+from hepimg.expansion.pyramid import CHILDREN, Level, Pyramid, born, bottom
+from hepimg.expansion.shares import Bounds, log_energy
 from hepimg.expansion.stage import Stage
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
 from hepimg.random import entries_of, uniform
 from hepimg.sparse.rules import RuleCache
 from hepimg.sparse.tensor import SparseTensor
+
+NO_BOUNDS = Bounds()
 
 KNOWN = 9
 """Numbers that are known of a site before any network."""
@@ -38,7 +40,7 @@ class Expansion(nn.Module):
         channels: features per site.
         blocks: residual blocks of each stage, the last also for all further ones.
         kernel: size of the convolutions, odd.
-        threshold: least energy of an active cell, GeV; 0: none.
+        bounds: of the energy of an active fine cell, GeV.
         order: of each stage, in which its sites are decided; the last also for all further ones.
         emphasis: how much more the likelihood of hard cells counts, see :meth:`weights`.
         dense: convolve over all cells, empty ones included; slow, for comparison.
@@ -50,7 +52,7 @@ class Expansion(nn.Module):
         channels: int,
         blocks: Sequence[int],
         kernel: int,
-        threshold: float = 0.0,
+        bounds: Bounds = NO_BOUNDS,
         order: Sequence[Order] = ("sites", "colours"),
         emphasis: float = 0.0,
         dense: bool = False,
@@ -63,7 +65,8 @@ class Expansion(nn.Module):
         for number in range(stages):
             count = blocks[min(number, len(blocks) - 1)]
             body = make_body(KNOWN, channels, count, kernel, first=number == 0)
-            self.stages.append(Stage(body, channels, threshold, kernel if self.orders[number] != "none" else 0))
+            held = bounds._replace(ceiling=bounds.ceiling * CHILDREN ** (stages - 1 - number))
+            self.stages.append(Stage(body, channels, held, kernel if self.orders[number] != "none" else 0))
 
     @property
     def _stages(self) -> list[Stage]:

@@ -1,13 +1,14 @@
 """Shares: the energy of a cell divided among its active children by up to three binary splits.
 
 First between the two rows of children, then within the upper row, then within the lower.  A split of the energy E
-between n1 and n2 active children, each of which holds at least a threshold t, is the number
+between n1 and n2 active children, each of which holds at least a threshold t and at most a ceiling c, is the number
 
-    u = log((E1 - n1 t) / (E2 - n2 t)) / SCALE,
+    u = log((E1 - low) / (high - E1)) / SCALE,    low = max(n1 t, E - n2 c),    high = min(E - n2 t, n1 c),
 
 which is free to take any value; and E1 + E2 = E whatever it is.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -32,6 +33,19 @@ LEAST = 1e-25
 
 LOG_SCALE = 3.0
 """Brings the logarithm of an energy in GeV to the size of one."""
+
+
+class Bounds(NamedTuple):
+    """The least and the largest energy of an active cell."""
+
+    threshold: float = 0.0
+    ceiling: float = math.inf
+
+    @property
+    def least(self) -> float:
+        """The least difference to a bound that is told from none."""
+        scale = self.ceiling if math.isfinite(self.ceiling) else self.threshold
+        return max(1e-6 * scale, LEAST)
 
 
 class Sides(NamedTuple):
@@ -70,25 +84,26 @@ def split_energies(children: Tensor) -> Tensor:
     return torch.cat([rows.sum(1, keepdim=True), rows], 1)
 
 
-def encode(children: Tensor, pattern: Tensor, threshold: float) -> Tensor:
+def encode(children: Tensor, pattern: Tensor, bounds: Bounds) -> Tensor:
     """(n, 3) float64 values u of the splits; 0 where there is no split.
 
     Args:
         children: (n, 4) float64 energies.
         pattern: (n,) their patterns.
-        threshold: least energy of a child.
+        bounds: of the energy of a child.
     """
     rows = children.view(-1, 2, 2).sum(2)
     first = torch.stack([rows[:, 0], children[:, 0], children[:, 2]], 1)
     second = torch.stack([rows[:, 1], children[:, 1], children[:, 3]], 1)
-    least = max(1e-6 * threshold, LEAST)
+    threshold, ceiling = bounds
     counts = [side.to(pattern.device)[pattern] for side in SIDES]
-    above = (first - counts[0] * threshold).clamp(min=least)
-    below = (second - counts[1] * threshold).clamp(min=least)
+    # Each is the distance to the nearer of two bounds: of this side's own children, or of those on the other.
+    above = torch.minimum(first - counts[0] * threshold, counts[1] * ceiling - second).clamp(min=bounds.least)
+    below = torch.minimum(second - counts[1] * threshold, counts[0] * ceiling - first).clamp(min=bounds.least)
     return torch.where(IS_SPLIT.to(pattern.device)[pattern], (above / below).log() / SCALE, 0.0)
 
 
-def divide(energy: Tensor, u: Tensor, first: Tensor, second: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+def divide(energy: Tensor, u: Tensor, first: Tensor, second: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
     """Both sides of one split: the inverse of :func:`encode`.
 
     Args:
@@ -96,12 +111,17 @@ def divide(energy: Tensor, u: Tensor, first: Tensor, second: Tensor, threshold: 
         u: (n,) the split.
         first: (n,) active children on the first side; where there are none it gets nothing.
         second: (n,) those on the second.
-        threshold: least energy of a child; a cell with less than its children need gives each the same.
+        bounds: of the energy of a child; a cell with less than its children need, or more than they can hold, gives
+            each the same.
     """
-    each = torch.minimum(torch.full_like(energy, threshold), energy / (first + second).clamp(min=1))
-    free = (energy - (first + second) * each).clamp(min=0)
-    one = first * each + free * torch.sigmoid(u * SCALE)
-    other = second * each + free * torch.sigmoid(-u * SCALE)
+    threshold, ceiling = bounds
+    mean = energy / (first + second).clamp(min=1)
+    low, high = mean.clamp(max=threshold), mean.clamp(min=ceiling)
+    free = (energy - (first + second) * low).clamp(min=0)
+    room = torch.minimum(first, second) * (high - low), (first + second) * high - energy
+    free = torch.minimum(free, torch.minimum(*room).clamp(min=0))
+    one = torch.maximum(first * low, energy - second * high) + free * torch.sigmoid(u * SCALE)
+    other = torch.maximum(second * low, energy - first * high) + free * torch.sigmoid(-u * SCALE)
     nothing = torch.zeros_like(energy)
     one = torch.where(second == 0, energy, one.clamp(min=LEAST))
     other = torch.where(first == 0, energy, other.clamp(min=LEAST))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from hepimg.expansion.bodies import Body, State
 from hepimg.expansion.heads import Joined, PatternHead, ShareHead, choose
 from hepimg.expansion.pyramid import CHILDREN, Level
-from hepimg.expansion.shares import pattern_of
+from hepimg.expansion.shares import Bounds, pattern_of
 from hepimg.sparse.ordered import OrderedConv2d
 from hepimg.sparse.tensor import SparseTensor
 
@@ -22,15 +22,15 @@ class Stage(nn.Module):
     Args:
         body: from what is known of the sites to ``channels`` features of each.
         channels: features per site.
-        threshold: least energy of an active cell, GeV.
+        bounds: of the energy of an active cell, GeV.
         kernel: size of the neighbourhood whose decisions a site knows; 0: decisions are independent.
     """
 
-    def __init__(self, body: Body, channels: int, threshold: float, kernel: int) -> None:
+    def __init__(self, body: Body, channels: int, bounds: Bounds, kernel: int) -> None:
         super().__init__()
         self.body = body
-        self.pattern = PatternHead(channels, threshold)
-        self.shares = ShareHead(channels, threshold)
+        self.pattern = PatternHead(channels, bounds)
+        self.shares = ShareHead(channels, bounds)
         self.is_ordered = kernel > 0
         if self.is_ordered:
             self.reveal = Joined(channels, 2 * CHILDREN, channels)
