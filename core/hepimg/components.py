@@ -289,6 +289,9 @@ class Metric(Component):
         """Samples that an option names; each must exist."""
         return ()
 
+    def check(self, ports: Ports) -> None:
+        """Raise ValueError where what is read does not fit together; asked before anything runs."""
+
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers and figures from the test rows, whose columns include the predictions read (``tag.score``)."""
         raise NotImplementedError

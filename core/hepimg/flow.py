@@ -165,6 +165,11 @@ class _Check:
         for metric in analysis.evaluate:
             self.read(metric.metric, ports, metric.place)
             self.judge_samples(metric.metric, set(metric.metric.samples()), metric.place)
+            if not self.problems:
+                try:
+                    metric.metric.check(ports)
+                except ValueError as error:
+                    self.complain(metric.place, str(error))
         if analysis.evaluate and not analysis.options.data.split[2]:
             self.complain(("data", "split"), "evaluate needs test rows: the third fraction is 0")
         return self.problems

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hepimg.components import Evaluation
+from hepimg.components import Evaluation, Image
 from hepimg.errors import DataError
 from hepimg.grid import Grid
 from hepimg.images import PT, SparseImages
@@ -301,6 +301,17 @@ def test_models_are_told_by_their_task() -> None:
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Closure(truth="hr", **options)
+
+
+def test_grids_that_do_not_fit_are_told_before_anything_runs() -> None:
+    ports = {name: Image(name, grid) for name, grid in (("hr", GRID), ("lr", GRID.pooled(2)), ("a.image", GRID))}
+    closure = Closure(truth="hr", generated=["a.image"], low="lr")
+    closure.check(ports)
+    closure.check({"hr": ports["hr"]})  # what is not known yet is not judged
+    with pytest.raises(ValueError, match=r"a\.image is on"):
+        closure.check({**ports, "a.image": Image("a.image", GRID.pooled(2))})
+    with pytest.raises(ValueError, match="lr is on"):
+        closure.check({**ports, "lr": Image("lr", Grid.square(3.0, 4))})
 
 
 def test_images_and_scores_that_do_not_fit_are_refused() -> None:

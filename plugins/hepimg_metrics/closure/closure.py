@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from hepimg.components import Column, Estimate, Evaluation, Figure, Image, Metric
+from hepimg.components import Column, Estimate, Evaluation, Figure, Image, Metric, Ports
 from hepimg.errors import DataError
 from hepimg.observables import ObservableName, parse
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import resamples
 from hepimg_metrics.closure.compare import Comparison
 from hepimg_metrics.closure.jets import Jets
+from hepimg_metrics.closure.low import factors_between
 from hepimg_metrics.closure.models import Model, drawn, models_of, task_of
 from hepimg_metrics.rows import rows_of_classes
 
@@ -105,6 +106,16 @@ class Closure(Metric):
         images = [self.truth, *([self.low] if self.low else []), *self.generated, *self.draws]
         return [*map(Image, images), *map(Column, self.scores)]
 
+    def check(self, ports: Ports) -> None:
+        """All images must be on the grid of the truth, and the low one on the same, pooled."""
+        grids = {port.name: port.grid for port in ports.values() if isinstance(port, Image) and port.grid is not None}
+        truth = grids.get(self.truth)
+        for name in (*self.generated, *self.draws):
+            if truth and name in grids and grids[name] != truth:
+                raise ValueError(f"{name} is on {grids[name]}, {self.truth} on {truth}; needed: the same")
+        if truth and self.low in grids and factors_between(truth, grids[self.low]) is None:
+            raise ValueError(f"{self.low} is on {grids[self.low]}; needed: {truth}, pooled")
+
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers and figures, see the class.
 
@@ -131,6 +142,12 @@ class Closure(Metric):
                 raise DataError(
                     f"{name} is on {test.image(name).grid}", where=f"metric {self.name}", needed=f"{truth.grid}"
                 )
+        if self.low and factors_between(truth.grid, low := test.image(self.low).grid) is None:
+            raise DataError(
+                f"low is on {low}, truth on {truth.grid}",
+                where=f"metric {self.name}",
+                needed="the same area, with a whole number of cells in each low-resolution cell",
+            )
         for name in self.scores:
             if not np.isfinite(test.column(name)).all():
                 missing = int(np.sum(~np.isfinite(test.column(name))))

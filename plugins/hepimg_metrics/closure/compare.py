@@ -45,7 +45,7 @@ class Comparison:
             {n: floor(self.truth.values[n], jets.every[0], splits, self.truth.unit(n)) for n in self.names}
         )
         self.low = Seen.of(jets.rows.image(low), self.names) if low else None
-        self.factors = factors_between(self.truth.images, self.low.images) if self.low else (1, 1)
+        self.factors = (self.low and factors_between(self.truth.images.grid, self.low.images.grid)) or (1, 1)
         self.patches = {content: {"HR": self._patch(self.truth, content)} for content in CONTENTS}
         self.shown = Shown(jets, self.truth, self.low, {}, {}, {}, ending)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import Estimate
-from hepimg.errors import DataError
+from hepimg.grid import Grid
 from hepimg.images import SparseImages
 from hepimg_metrics.closure.cells import Factors
 from hepimg_metrics.closure.jets import Floats, Jets, known, quotient
@@ -16,20 +16,14 @@ EXACT = 1e-6
 """Relative difference up to which a cell is reproduced: sums in single precision differ by some 1e-7."""
 
 
-def factors_between(high: SparseImages, low: SparseImages) -> Factors:
+def factors_between(high: Grid, low: Grid) -> Factors | None:
     """How many cells of the high-resolution grid lie in one of low resolution, along rows and columns.
 
-    Raises:
-        DataError: one grid is not the other, pooled.
+    Returns:
+        None where one grid is not the other, pooled.
     """
-    rows, columns = (max(1, a // b) for a, b in zip(high.grid.shape, low.grid.shape, strict=True))
-    if high.grid.pooled((rows, columns)) != low.grid:
-        raise DataError(
-            f"low is on {low.grid}, truth on {high.grid}",
-            where="metric closure",
-            needed="the same area, with a whole number of cells in each low-resolution cell",
-        )
-    return rows, columns
+    rows, columns = (max(1, a // b) for a, b in zip(high.shape, low.shape, strict=True))
+    return (rows, columns) if high.pooled((rows, columns)) == low else None
 
 
 def pooled(images: SparseImages, factors: Factors) -> SparseImages:
