@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from hepimg.config import load_analysis
-from hepimg.errors import ConfigError
 from plugin_path import command, install_toys
 from toy_analysis import write_toy_analysis
 
@@ -72,12 +70,10 @@ def test_a_model_that_may_have_seen_the_test_rows_is_refused(finished: Path) -> 
         ("tasks.trees.saved=nowhere", "tasks.trees.saved: nowhere: no saved model"),
     ],
 )
-def test_what_does_not_fit_is_told_before_anything_runs(
-    finished: Path, assignment: str, message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "toys"))
-    monkeypatch.syspath_prepend(str(finished / "plugins"))
+def test_what_does_not_fit_is_told_before_anything_runs(finished: Path, assignment: str, message: str) -> None:
     saved = finished / "results" / "tasks" / "trees"
-    with pytest.raises(ConfigError) as caught:
-        load_analysis(finished / "toys.yaml", assignments=[f"tasks.trees.saved={saved}", assignment])
-    assert message in str(caught.value)
+    sets = "--set", f"tasks.trees.saved={saved}", "--set", assignment
+    path = f"{finished / 'plugins'}:{Path(__file__).parent / 'toys'}"
+    done = command("check", finished / "toys.yaml", *sets, path=path, cache=finished / "cache")
+    assert done.returncode == 2
+    assert message in done.stderr

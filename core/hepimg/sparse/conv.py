@@ -22,7 +22,7 @@ def kernel_of(weight: Tensor, groups: int) -> Tensor:
     ``groups`` small ones.
     """
     outputs, inputs, height, width = weight.shape
-    # Contiguous, or BLAS would copy each tap's matrix, whose elements lie far apart, in every product.
+    # Copied once, or BLAS would copy each tap's matrix, whose elements lie far apart, in every product.
     kernel = weight.permute(2, 3, 1, 0).reshape(height * width, inputs, outputs).contiguous()
     if groups == 1:
         return kernel
@@ -52,8 +52,7 @@ class _Convolution(nn.Module):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.geometry = geometry
         first, second = (in_channels, out_channels) if transposed else (out_channels, in_channels)
-        # In memory as kernel_of wants it, which then has nothing to copy.
-        self.weight = nn.Parameter(torch.empty(*geometry.kernel, second // groups, first).permute(3, 2, 0, 1))
+        self.weight = nn.Parameter(torch.empty(first, second // groups, *geometry.kernel))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
