@@ -55,6 +55,15 @@ def test_a_saved_model_says_the_same_and_is_not_trained(finished: Path) -> None:
     assert code == 0, errors
 
 
+def test_results_may_be_made_again_with_their_own_model(finished: Path) -> None:
+    own = shutil.copytree(finished / "results", finished / "own")
+    path = f"{finished / 'plugins'}:{Path(__file__).parent / 'toys'}"
+    sets = "--set", f"tasks.trees.saved={own / 'tasks' / 'trees'}"
+    done = command("run", finished / "toys.yaml", *sets, "--out", own, path=path, cache=finished / "cache")
+    assert done.returncode == 0, done.stderr
+    assert auc(own) == auc(finished / "results")
+
+
 def test_a_model_that_may_have_seen_the_test_rows_is_refused(finished: Path) -> None:
     code, errors = again(finished, "data.split=[0.5, 0.3, 0.2]")
     assert code == 2

@@ -150,6 +150,8 @@ def _check_cuda() -> None:
 
 def _publish(unit: Path, description: Mapping[str, Any], folder: Path) -> None:
     """Copy what a finished task has to show into the results, and describe it there."""
+    if unit.resolve() == folder.resolve():  # a saved model of these very results
+        return
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "model.json", description)
     for name in ("state.safetensors", "log.csv", "log.txt"):
