@@ -100,6 +100,12 @@ class SuperResolution(Task):
     network: Network = Field(Network(), description="the network")
     training: Training = Field(Training(), alias="fit", description="how it is trained")
 
+    @model_validator(mode="after")
+    def _check(self) -> SuperResolution:
+        if self.ceiling is not None and self.ceiling < 2 * self.threshold:
+            raise ValueError("between ceiling and twice the threshold, an energy could be that of no number of cells")
+        return self
+
     def reads(self) -> Sequence[Port]:
         """The image at both resolutions."""
         return Image(self.high), Image(self.low)

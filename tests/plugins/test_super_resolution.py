@@ -146,6 +146,8 @@ def test_bad_input_is_named(tmp_path):
     data = dataset(tmp_path, jets(40, keep=0.7))
     with pytest.raises(DataError, match=r"lr is not hr, pooled.*correct: true"):
         SuperResolution.model_validate(OPTIONS).fit(data, data, make_run(tmp_path))
+    with pytest.raises(ValueError, match="that of no number of cells"):
+        SuperResolution(threshold=1.0, ceiling=1.5)
     with pytest.raises(DataError, match="above the ceiling of 1"):
         SuperResolution.model_validate({**OPTIONS, "ceiling": 1}).fit(data, data, make_run(tmp_path))
     with pytest.raises(DataError, match="below the threshold of 2"):
