@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from itertools import cycle
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from hepimg_metrics.bootstrap import resamples
 from hepimg_metrics.rows import particles_for, rows_of_classes
 
 Floats = NDArray[np.float64]
+
+MARKERS = "osD^v"
+"""Of the classes; colours are of what the observable was computed from."""
 
 
 class Profile(Metric):
@@ -82,15 +86,21 @@ class Profile(Metric):
         which = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
         data: dict[str, NDArray[np.generic]] = {"edges": edges}
         with figures.style():
-            drawing, (axes,) = figures.subplots(size=(5.4, 4.2))
-            for label, rows in classes.items():
-                for of, y in values.items():
+            drawing, (axes,) = figures.subplots(size=(6.4, 4.6))
+            for (label, rows), marker in zip(classes.items(), cycle(MARKERS), strict=False):
+                for number, (of, y) in enumerate(values.items()):
                     full, mean, error = _means(y[rows], which[rows], every[:, rows])
                     centre, half = (edges[1:] + edges[:-1])[full] / 2, np.diff(edges)[full] / 2
-                    axes.errorbar(centre, mean, error, half, fmt=".", label=f"{label}, {of}")
+                    style: dict[str, Any] = {
+                        "fmt": marker,
+                        "color": f"C{number}",
+                        "markersize": 5,
+                        "markerfacecolor": "white",
+                    }
+                    axes.errorbar(centre, mean, error, half, label=f"{label}, {of}", **style)
                     data |= {f"{label}.{of}.{key}": v for key, v in (("x", centre), ("mean", mean), ("error", error))}
             axes.set(xlabel=with_unit(self.against, unit), ylabel=with_unit(f"mean {name}", parse(name).unit))
-            axes.legend()
+            drawing.legend(loc="outside right upper", fontsize=9)
         caption = f"{parse(name).description}: mean in bins of {self.against}; errors are statistical."
         return Figure(f"profile-{figures.file_name(name)}", f"{name} against {self.against}", caption, drawing, data)
 
