@@ -26,8 +26,8 @@ from hepimg.expansion import Bounds
 from hepimg.images import SparseImages
 from hepimg.kernels.pool import pool
 from hepimg.process import keep_freed_memory, use_threads
-from hepimg_superres.gan_game import Batch, SuperresGame, as_tensor
-from hepimg_superres.gan_options import GanLosses, GanNetworks
+from hepimg_superres.gan.game import Batch, SuperresGame, as_tensor
+from hepimg_superres.gan.options import GanLosses, GanNetworks
 from hepimg_superres.sharpener import Batch as PairBatch
 from hepimg_superres.sharpener import Sharpener
 from hepimg_superres.super_resolution import SuperResolution

@@ -9,8 +9,8 @@ from hepimg.hooks import hookimpl
 @hookimpl
 def hepimg_tasks() -> list[type[Task]]:
     """The sparse likelihood model, the adversarial networks it is measured against, and simple baselines."""
-    from hepimg_superres.baseline import SuperresBaseline
-    from hepimg_superres.gan import SuperresGan
+    from hepimg_superres.baselines.superres_baseline import SuperresBaseline
+    from hepimg_superres.gan.superres_gan import SuperresGan
     from hepimg_superres.super_resolution import SuperResolution
 
     return [SuperResolution, SuperresBaseline, SuperresGan]

@@ -23,10 +23,10 @@ from hepimg.sample import Sample
 from hepimg.shards import write_shard
 from hepimg.store import Cache
 from hepimg.testing import check_task, datasets, make_run
-from hepimg_superres.baseline import SuperresBaseline
-from hepimg_superres.blocks import Cells, neighbours
-from hepimg_superres.marginal import fit_marginal
-from hepimg_superres.patches import Patches
+from hepimg_superres.baselines.blocks import Cells, neighbours
+from hepimg_superres.baselines.marginal import fit_marginal
+from hepimg_superres.baselines.patches import Patches
+from hepimg_superres.baselines.superres_baseline import SuperresBaseline
 
 ANALYSIS = """\
 title: noise
@@ -144,7 +144,7 @@ def test_no_cell_falls_below_the_threshold(how: Any, tmp_path: Path) -> None:
 
 
 def test_nearest_is_nearest_by_brute_force(tmp_path: Path) -> None:
-    from hepimg_superres import nearest
+    from hepimg_superres.baselines import nearest
 
     rng = np.random.default_rng(3)
     known = rng.normal(size=(300, 10)).astype(np.float32)
@@ -160,7 +160,7 @@ def test_nearest_is_nearest_by_brute_force(tmp_path: Path) -> None:
 
 def test_the_nearest_is_found_far_from_the_origin() -> None:
     """Features of soft cells are nearly the same; their distances must not drown in those from the origin."""
-    from hepimg_superres import nearest
+    from hepimg_superres.baselines import nearest
 
     known = (100 + np.random.default_rng(5).normal(scale=1e-2, size=(500, 10))).astype(np.float32)
     chosen, squares = nearest._nearest(known.astype(float), known, 1)

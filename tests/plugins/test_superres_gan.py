@@ -24,11 +24,11 @@ from hepimg.testing.rows import datasets
 from hepimg.training.resumable import CHECKPOINT
 from hepimg.training.state import state_of
 from hepimg_superres import hepimg_tasks
-from hepimg_superres.gan import SuperresGan
-from hepimg_superres.gan_game import SuperresGame, as_tensor, layers_of, sharpened
-from hepimg_superres.gan_loss import SMALLEST, image_terms, views
-from hepimg_superres.gan_merits import RANKS, figures_of_merit, patch_distance, spectra_distance
-from hepimg_superres.gan_options import GanLosses, GanNetworks
+from hepimg_superres.gan.game import SuperresGame, as_tensor, layers_of, sharpened
+from hepimg_superres.gan.loss import SMALLEST, image_terms, views
+from hepimg_superres.gan.merits import RANKS, figures_of_merit, patch_distance, spectra_distance
+from hepimg_superres.gan.options import GanLosses, GanNetworks
+from hepimg_superres.gan.superres_gan import SuperresGan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -9,7 +9,7 @@ import numpy as np
 from hepimg.images import SparseImages
 from hepimg.kernels.moments import nth_hardest
 from hepimg.kernels.pool import pool
-from hepimg_superres.gan_options import Merit
+from hepimg_superres.gan.options import Merit
 
 RANKS = (1, 2, 3, 4, 5, 7, 10, 20, 30)
 """Of the pixels whose spectra are compared."""

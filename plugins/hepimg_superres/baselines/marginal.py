@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from hepimg.components import State
 from hepimg.random import entries_of, uniform
-from hepimg_superres.blocks import Cells
-from hepimg_superres.patches import Patches
+from hepimg_superres.baselines.blocks import Cells
+from hepimg_superres.baselines.patches import Patches
 
 CHILDREN = 4
 
@@ -53,7 +53,7 @@ def sample_marginal(
         state: of :func:`fit_marginal`.
         cells: coarse cells.
         rows: (n_images,) identifiers of the images.
-        threshold: least energy of a cell, see :meth:`hepimg_superres.blocks.Cells.divided`.
+        threshold: least energy of a cell, see :meth:`hepimg_superres.baselines.blocks.Cells.divided`.
         key: what the random numbers belong to; those of a cell also to its image, its stage and its number.
     """
     for k in range(sum(name.startswith("edges") for name in state)):

@@ -15,7 +15,7 @@ from hepimg_superres.resolutions import doublings, draw_names, drawn_images, res
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset
     from hepimg.sample import Sample
-    from hepimg_superres.blocks import Cells
+    from hepimg_superres.baselines.blocks import Cells
 
 
 class SuperresBaseline(Task):
@@ -67,9 +67,9 @@ class SuperresBaseline(Task):
         Raises:
             DataError: no training image has an active cell.
         """
-        from hepimg_superres.marginal import fit_marginal
-        from hepimg_superres.nearest import fit_nearest
-        from hepimg_superres.patches import patches
+        from hepimg_superres.baselines.marginal import fit_marginal
+        from hepimg_superres.baselines.nearest import fit_nearest
+        from hepimg_superres.baselines.patches import patches
 
         one = train.load([self.high, self.low], limit=1)
         factor = 1 << doublings(one.image(self.high).grid, one.image(self.low).grid)
@@ -88,7 +88,7 @@ class SuperresBaseline(Task):
         Raises:
             DataError: the grids are others than in training.
         """
-        from hepimg_superres.blocks import Cells
+        from hepimg_superres.baselines.blocks import Cells
 
         high, low, factor = sample.image(self.high), sample.image(self.low), int(state["factor"][0])
         if high.grid.pooled(factor) != low.grid:
@@ -102,8 +102,8 @@ class SuperresBaseline(Task):
 
     def _divided(self, state: State, coarse: Cells, rows: NDArray[np.int64], factor: int, seed: int) -> list[Cells]:
         """The fine cells of each draw."""
-        from hepimg_superres.marginal import sample_marginal
-        from hepimg_superres.nearest import nearest_shares
+        from hepimg_superres.baselines.marginal import sample_marginal
+        from hepimg_superres.baselines.nearest import nearest_shares
 
         if self.how == "marginal":
             return [

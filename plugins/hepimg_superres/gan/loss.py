@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, pixel_unshuffle
 
 from hepimg.adversarial.losses import soft_occupancy
-from hepimg_superres.gan_options import GanLosses
+from hepimg_superres.gan.options import GanLosses
 
 SMALLEST = 1e-3
 """GeV, added before a power below one is taken of what is learned: at zero its gradient is infinite."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import State
-from hepimg_superres.blocks import Cells, Floats, Integers, neighbours
-from hepimg_superres.patches import Patches
+from hepimg_superres.baselines.blocks import Cells, Floats, Integers, neighbours
+from hepimg_superres.baselines.patches import Patches
 
 FLOOR_QUANTILE = 0.01
 """Of the training cells' energies: neighbours with less, or with nothing, count as this much."""

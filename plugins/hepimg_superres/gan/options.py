@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hepimg.adversarial.layers import Layers
-    from hepimg_superres.gan_generator import Generator
+    from hepimg_superres.gan.generator import Generator
 
 Merit = Literal["hr_spectra", "patch", "lr_spectra"]
 
@@ -50,7 +50,7 @@ class GanNetworks(Options):
 
     def build_generator(self, layers: Layers) -> Generator:
         """The generator, its weights from torch's global generator of random numbers."""
-        from hepimg_superres.gan_generator import Generator
+        from hepimg_superres.gan.generator import Generator
 
         return Generator(
             layers, self.rrdb, self.filters, self.beta, self.upsampling, after=self.rrdb_after, bias=self.bias

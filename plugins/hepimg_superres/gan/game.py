@@ -13,9 +13,9 @@ from hepimg.adversarial.losses import gradient_penalty, relativistic_discriminat
 from hepimg.adversarial.patch_discriminator import Averaged
 from hepimg.images import SparseImages
 from hepimg.sample import Sample
-from hepimg_superres.gan_loss import View, image_terms, views
-from hepimg_superres.gan_merits import figures_of_merit
-from hepimg_superres.gan_options import GanLosses, GanNetworks, Merit
+from hepimg_superres.gan.loss import View, image_terms, views
+from hepimg_superres.gan.merits import figures_of_merit
+from hepimg_superres.gan.options import GanLosses, GanNetworks, Merit
 
 ROWS_AT_ONCE = 32
 

@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from hepimg.adversarial.options import GameOptions
 from hepimg.components import Field, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
-from hepimg_superres.gan_options import GanLosses, GanNetworks, Merit
+from hepimg_superres.gan.options import GanLosses, GanNetworks, Merit
 from hepimg_superres.resolutions import check_equal_weights
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class SuperresGan(Task):
         from hepimg.adversarial.game import play
         from hepimg.sparse import use_engine
         from hepimg.training.state import state_of
-        from hepimg_superres.gan_game import Batch, SuperresGame, as_tensor
+        from hepimg_superres.gan.game import Batch, SuperresGame, as_tensor
 
         def build() -> SuperresGame:
             return SuperresGame(self.networks, self.losses, self.high, self.low, self.merits, sparse=self.sparse)
@@ -97,7 +97,7 @@ class SuperresGan(Task):
             DataError: grids that do not fit to the stages of upsampling, or the state is of another network.
         """
         from hepimg.training.state import load_state
-        from hepimg_superres.gan_game import layers_of, sharpened
+        from hepimg_superres.gan.game import layers_of, sharpened
 
         high, low = self._images(sample)
         generator = self.networks.build_generator(layers_of(sparse=self.sparse))

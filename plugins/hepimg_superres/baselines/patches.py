@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hepimg.errors import DataError
-from hepimg_superres.blocks import Cells, Floats, Integers, neighbours
+from hepimg_superres.baselines.blocks import Cells, Floats, Integers, neighbours
 from hepimg_superres.resolutions import check_equal_weights
 
 if TYPE_CHECKING:
