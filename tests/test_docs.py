@@ -72,6 +72,9 @@ def test_the_schema_accepts_what_the_check_accepts() -> None:
     for path in (ROOT / "analyses").glob("*.yaml"):
         content = read_yaml(path).content
         jsonschema.validate(content, schema)
+        jsonschema.validate(content | {"tasks": {"tag": {"task": "tagging", "saved": "elsewhere"}}}, schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(content | {"tasks": {"tag": {"task": "tagging"}}}, schema)
         content["preprocess"].append({"step": "pool", "factr": 2})
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(content, schema)
@@ -93,8 +96,11 @@ def hepimg(folder: Path, *arguments: str) -> None:
 
 
 @pytest.mark.analyses
-@pytest.mark.parametrize("page", ["tutorial", "data"])
+@pytest.mark.parametrize("page", ["tutorial", "data", "super_resolution"])
 def test_the_commands_of_a_page_run(page: str, tmp_path: Path) -> None:
+    for block in blocks(ROOT / "docs" / f"{page}.md", "yaml"):
+        if name := re.match(r"# (\S+\.yaml)\n", block):
+            (tmp_path / name[1]).write_text(block)
     for line in "".join(blocks(ROOT / "docs" / f"{page}.md", "console")).splitlines():
         name, *arguments = shlex.split(line)
         assert name == "hepimg"

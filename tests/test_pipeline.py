@@ -86,6 +86,7 @@ def test_results_are_opened_from_a_notebook(finished: Path, monkeypatch: pytest.
     assert "tag.auc" in results.metrics
     rows = results.sample("two").load()
     scores = rows.column("stack.score")
+    assert set(results.sample("two", preprocess=True).load().images) == {*rows.images, "image"}
     other = results.sample("one").load()
     signal, background = scores, other.column("stack.score")
     auc = (signal[:, None] > background).mean() + 0.5 * (signal[:, None] == background).mean()

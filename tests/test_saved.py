@@ -56,6 +56,17 @@ def test_a_saved_model_says_the_same_and_is_not_trained(finished: Path) -> None:
     assert code == 0, errors
 
 
+def test_options_that_are_left_out_are_those_of_the_model(finished: Path) -> None:
+    text, options = (finished / "toys.yaml").read_text(), "signal: two, observables: [mass, pt, tau1, tau2, n_active]"
+    assert options in text
+    short = finished / "short.yaml"
+    short.write_text(text.replace(options, f"saved: {finished / 'results' / 'tasks' / 'trees'}"))
+    path = f"{finished / 'plugins'}:{Path(__file__).parent / 'toys'}"
+    done = command("run", short, "--out", finished / "short", path=path, cache=finished / "cache")
+    assert done.returncode == 0, done.stderr
+    assert auc(finished / "short") == auc(finished / "results")
+
+
 def test_results_may_be_made_again_with_their_own_model(finished: Path) -> None:
     own = finished / "results" / "tasks" / "trees"
     before = {path.name: path.read_bytes() for path in own.iterdir()}

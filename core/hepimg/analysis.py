@@ -69,8 +69,8 @@ class TaskOptions(Options):
     saved: str | None = Field(
         None,
         description="folder of a finished task, results/NAME/tasks/TASK, whose model is used as it is: nothing is "
-        "trained, and train and train_rows have no effect; its options and jet steps must be the same here, but for "
-        "those that only predictions depend on",
+        "trained, and train and train_rows have no effect; options left out are those of the model, others must be the "
+        "same here, and so must the jet steps, but for options that only predictions depend on",
     )
     train_rows: int | None = Field(
         None, gt=0, description="rows to learn from, drawn from these samples alike; none: all of the training split"

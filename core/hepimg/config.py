@@ -122,7 +122,8 @@ class _Builder:
         names = self.sample_names(options, mixtures)
         analysis.preprocess = tuple(self.components("step", options.preprocess, ("preprocess",)))  # type: ignore[arg-type]
         known: Known = {}
-        trainings = {task: self.task(task, options.tasks[task], names, known) for task in self.order(options.tasks)}
+        tasks = {task: _completed(content) for task, content in options.tasks.items()}
+        trainings = {task: self.task(task, tasks[task], names, known) for task in self.order(tasks)}
         # In the order of the file, whatever reads what.
         analysis.tasks = {entry.name: entry for task in options.tasks for entry in trainings.get(task, [])}
         analysis.evaluate = tuple(self.metrics(options.evaluate, known, _real(names)))
@@ -306,6 +307,14 @@ class _Builder:
                         if sample not in samples:
                             self.complain(place, f"no sample {sample!r}; {did_you_mean(sample, samples)}")
                     yield MetricEntry(metric, place)
+
+
+def _completed(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an analysis says of a task, and what its saved model says besides."""
+    try:
+        return SavedModel.open(Path(content["saved"]).expanduser()).completed(content)
+    except (KeyError, TypeError, DataError):
+        return content  # there is none, or why it cannot be used is told when the task is made
 
 
 def _real(names: Mapping[str, tuple[str, ...]]) -> set[str]:

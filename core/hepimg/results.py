@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hepimg.components import Estimate
 from hepimg.errors import DataError, did_you_mean
+from hepimg.registry import load_registry
 from hepimg.splits import SPLITS
 from hepimg.store import Cache, read_json
 
@@ -76,19 +78,22 @@ class Results:
         description = self._read(self.folder / "tasks" / task, "model", ".json", known, task)
         return read_state(self.folder / "tasks" / task / "state.safetensors"), dict(description)
 
-    def sample(self, name: str, split: str = "test") -> Any:
-        """The rows of a split of a sample, with the predictions made for them as columns ``task.name``.
+    def sample(self, name: str, split: str = "test", preprocess: bool = False) -> Any:
+        """The rows of a split of a sample, with the predictions made for them as columns and images ``task.name``.
 
         Args:
             name: of the sample.
             split: ``train``, ``valid`` or ``test``.
+            preprocess: after the steps of ``preprocess``, as tasks saw them with random steps at rest; otherwise as
+                the source and its steps made them.
 
         Raises:
-            DataError: the cache no longer holds them.
+            DataError: the cache no longer holds them, or a step is not installed.
         """
         import numpy as np
 
         from hepimg.dataset import Dataset, Part
+        from hepimg.random import derive_seed
         from hepimg.shards import read_shard
         from hepimg.splits import split_of
 
@@ -110,7 +115,20 @@ class Results:
             raise DataError(
                 f"the cache lacks {left} rows of {name}", where=str(cache.folder), fix="Run the analysis again."
             )
-        return Dataset(tuple(parts), classes)
+        steps = self._steps() if preprocess else ()
+        return Dataset(tuple(parts), classes, steps, derive_seed(self.analysis["seed"], "preprocess"))
+
+    def _steps(self) -> tuple[Any, ...]:
+        """The steps of ``preprocess``."""
+        registry, found = load_registry(), []
+        for content in self.analysis["preprocess"]:
+            options = {name: value for name, value in content.items() if name != "step"}
+            try:
+                step = registry.find("step", content["step"]).component
+            except LookupError as error:
+                raise DataError(str(error), where=str(self.folder / "analysis.json")) from error
+            found.append(step.model_validate_json(json.dumps(options), strict=True))
+        return tuple(found)
 
     def _predictions(self, sample: str, split: str, shard: Path) -> tuple[tuple[str, Path], ...]:
         """Tasks and files of the predictions for one shard; those for test rows must be there."""

@@ -41,9 +41,10 @@ class SavedModel:
             known = (
                 isinstance(description, dict)
                 and {"task", "steps", "split", "trained_on"} <= set(description)
-                and isinstance(description["task"].get("options"), dict)
+                and {"name", "options"} <= set(description["task"])
+                and isinstance(description["task"]["options"], dict)
             )
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise DataError(
                 f"no saved model: {DESCRIPTION} {error.strerror if isinstance(error, OSError) else error}",
                 where=str(folder),
@@ -57,6 +58,11 @@ class SavedModel:
     def checksum(self) -> str:
         """Of what was learned."""
         return hashlib.sha256((self.folder / STATE).read_bytes()).hexdigest()
+
+    def completed(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """What an analysis says of a task, with options that it leaves out as they were when the model was saved."""
+        task = self.description["task"]
+        return _merged(task["options"] if task["name"] == content.get("task") else {}, content)
 
     def problems(self, task: Task, steps: Sequence[Step]) -> list[str]:
         """Where it is not a model of this task after these jet steps; options that only predictions read may differ."""
@@ -73,6 +79,16 @@ class SavedModel:
         """The samples, of name -> key, whose test rows it may have seen: same data, split in another way."""
         keys = set(self.description["trained_on"].values())
         return [name for name, key in data.items() if key in keys and self.description["split"] != split]
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of both, that of ``other`` where there is any, inside of mappings too."""
+    inner = {
+        key: _merged(one[key], other[key])
+        for key in one
+        if isinstance(one[key], dict) and key in other and isinstance(other[key], dict)
+    }
+    return {**one, **other, **inner}
 
 
 def _differences(place: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -62,5 +62,9 @@ def _mapping(registry: Registry, kind: Kind, name: str, definitions: dict[str, A
     common = TaskOptions.model_json_schema()["properties"] if kind == "task" else {}
     options["properties"] = {kind: {"const": name}, **common, **options.get("properties", {})}
     options["properties"][kind] = {"const": name}
-    options["required"] = [kind, *options.get("required", [])]
+    needed = options.get("required", [])
+    if kind == "task" and needed:  # what a saved model says need not be said again
+        options["anyOf"] = [{"required": ["saved"]}, {"required": needed}]
+        needed = []
+    options["required"] = [kind, *needed]
     return options
