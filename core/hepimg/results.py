@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,8 @@ class Results:
 
         Args:
             name: of the sample.
-            split: ``train``, ``valid`` or ``test``.
+            split: ``train``, ``valid`` or ``test``; of the first two, tasks predict what other tasks learn from, and
+                predictions for a part of the rows are left out.
             preprocess: after the steps of ``preprocess``, as tasks saw them with random steps at rest; otherwise as
                 the source and its steps made them.
 
@@ -115,6 +117,8 @@ class Results:
             raise DataError(
                 f"the cache lacks {left} rows of {name}", where=str(cache.folder), fix="Run the analysis again."
             )
+        common = set.intersection(*({task for task, _ in part.joined} for part in parts)) if parts else set()
+        parts = [replace(part, joined=tuple(one for one in part.joined if one[0] in common)) for part in parts]
         steps = self._steps() if preprocess else ()
         return Dataset(tuple(parts), classes, steps, derive_seed(self.analysis["seed"], "preprocess"))
 

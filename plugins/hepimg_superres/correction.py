@@ -80,12 +80,12 @@ class Correction(nn.Module):
         self.ratio = LogisticMixture(nn.Sequential(nn.Linear(channels, HIDDEN), nn.ReLU(inplace=True)))
 
     def forward(self, cells: LowCells, weight: Tensor) -> Tensor:
-        """The mean over images, by their (n_images,) float32 weights, of the negative log-likelihood."""
+        """The mean over images of the negative log-likelihood, times their (n_images,) float32 weights."""
         features, weights = self._features(cells.level), weight[cells.level.support.images.index]
         kind = functional.cross_entropy(self.kind(features), cells.kind, reduction="none")
         changed = (cells.kind == OTHER).nonzero().squeeze(1)
         ratio = self.ratio.nll(features[changed], cells.ratio[changed].to(features.dtype))
-        loss: Tensor = ((kind * weights).sum() + (ratio * weights[changed]).sum()) / weight.sum()
+        loss: Tensor = ((kind * weights).sum() + (ratio * weights[changed]).sum()) / len(weight)
         return loss
 
     @torch.no_grad()

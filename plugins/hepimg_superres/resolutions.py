@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hepimg.components import Grid, Image, Ports
-from hepimg.errors import DataError
-from hepimg.sample import Sample
 
 
 def resolutions(ports: Ports, high: str, low: str) -> tuple[Image, Image]:
@@ -37,17 +35,6 @@ def doublings(fine: Grid, coarse: Grid) -> int:
     if rest or factor < 2 or factor & (factor - 1) or fine.pooled(factor) != coarse:
         raise ValueError(f"{coarse} is not {fine} pooled by 2, 4, 8 ...: make it with the step pool")
     return factor.bit_length() - 1
-
-
-def check_equal_weights(sample: Sample) -> None:
-    """Raise DataError where some rows count more than others, for tasks that cannot learn from such rows."""
-    weight = sample.column("weight")
-    if len(weight) and weight.min() != weight.max():
-        raise DataError(
-            f"rows with weights from {weight.min():g} to {weight.max():g}",
-            needed="rows that count alike",
-            fix="Make them without weights; the task super_resolution learns from weighted rows.",
-        )
 
 
 def draw_names(draws: int) -> list[str]:

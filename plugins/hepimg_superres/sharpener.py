@@ -23,7 +23,7 @@ class Batch:
     Attributes:
         pyramid: the high images, pooled.
         cells: the low images, and what the high ones have of them.
-        weight: (n_images,) float32, how much each image counts.
+        weight: (n_images,) float32, how much each image counts; 1 in the mean over all of the training.
     """
 
     pyramid: Pyramid
@@ -65,7 +65,7 @@ class Sharpener(nn.Module):
             self.correction = Correction(network["channels"], kernel=network["kernel"], threshold=bounds.threshold)
 
     def forward(self, batch: Batch) -> Tensor:
-        """The loss: the mean over images, by their weights, of the negative log-likelihoods."""
+        """The loss: the mean over images of the negative log-likelihoods, times their weights."""
         loss: Tensor = self.expansion(batch.pyramid, batch.weight)
         return loss if self.correction is None else loss + self.correction(batch.cells, batch.weight)
 

@@ -14,6 +14,7 @@ from hepimg.components import Field, Grid, Image, Options, Port, Ports, Predicti
 from hepimg.errors import DataError
 from hepimg.training.options import FitOptions
 from hepimg_superres.resolutions import doublings, draw_names, drawn_images, resolutions
+from hepimg_superres.weights import mean_weight
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset
@@ -123,8 +124,8 @@ class SuperResolution(Task):
         """Train the network.
 
         Raises:
-            DataError: no rows, cells out of bounds, a low image that is not what ``correct`` says, or a loss that
-                is not finite.
+            DataError: no rows, negative weights, cells out of bounds, a low image that is not what ``correct`` says, or
+                a loss that is not finite.
         """
         from hepimg.training.loop import fit
         from hepimg.training.state import state_of
@@ -134,11 +135,12 @@ class SuperResolution(Task):
 
             high, low = sample.image(self.high), sample.image(self.low)
             self._check_bounds(high)
-            batch = Batch.of(high, low, doublings(high.grid, low.grid), sample.column("weight"))
+            batch = Batch.of(high, low, doublings(high.grid, low.grid), sample.column("weight") / mean)
             if not self.correct:
                 self._check_pooled(batch)
             return batch
 
+        mean = mean_weight(train, valid)
         first = next(train.batches(self.training.batch_size, run.seed, 0), None)
         stages = 1 if first is None else doublings(first.image(self.high).grid, first.image(self.low).grid)
         network = fit(

@@ -267,12 +267,12 @@ def test_predictions_are_images_of_the_fine_grid_above_the_threshold(tmp_path: P
 
 def test_wrong_grids_and_channels_are_refused(tmp_path: Path) -> None:
     chosen = task(networks=GanNetworks().model_dump())
-    with pytest.raises(ValueError, match="8 times as many"):
-        chosen.writes({"hr": Image("hr", Grid.square(1, 12)), "lr": Image("lr", LOW)})
+    with pytest.raises(ValueError, match="8 times as many: one stage"):
+        chosen.writes({"hr": Image("hr", Grid.square(0.5, 12)), "lr": Image("lr", LOW)})
     with pytest.raises(DataError, match="one stage for each factor of two"):
         chosen.predict({}, sample(2), make_run(tmp_path))
     with pytest.raises(ValueError, match="one channel"):
         chosen.writes({"hr": Image("hr", None, (PT, Channel("count"))), "lr": Image("lr")})
-    grid = Grid.square(1, 48)
+    grid = Grid.square(0.5, 48)
     written = chosen.writes({"hr": Image("hr", grid, (PT,)), "lr": Image("lr", LOW, (PT,))})
     assert written == (Image("image", grid, (PT,)),)

@@ -86,13 +86,13 @@ class Expansion(nn.Module):
         return losses
 
     def forward(self, pyramid: Pyramid, weight: Tensor) -> Tensor:
-        """The mean over images, by their (n_images,) float32 weights, of the weighted negative log-likelihood."""
+        """The mean over images of the weighted negative log-likelihood, times their (n_images,) float32 weights."""
         total = per_image(pyramid.levels[0])
         parts = [
             ((self.weights(level, total) * weight[level.support.images.index])[:, None] * nll).sum()
             for level, nll in zip(pyramid.levels, self.nll(pyramid), strict=False)
         ]
-        return torch.stack(parts).sum() / weight.sum()
+        return torch.stack(parts).sum() / len(weight)
 
     def weights(self, level: Level, total: Tensor) -> Tensor:
         """(n_sites,) how much the likelihood of each site counts: 1 + emphasis * sqrt(E / E of the image).

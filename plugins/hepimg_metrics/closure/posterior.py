@@ -7,6 +7,9 @@ exchangeable: two draws correlate as a draw does with the truth, and the rank of
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,12 +96,16 @@ def rank_numbers(shares: Floats, jets: Jets, name: str) -> dict[str, Estimate]:
         name: of the observable.
 
     Returns:
-        ``rank_chi2@``: chi2 per degree of freedom of the ranks against uniform ones, 1 +- sqrt(2 / draws) if the model
-        samples the posterior; ``coverage@``: how often the truth lies between the lowest and the highest draw, over how
-        often it should, (draws - 1) / (draws + 1); below 1 the draws are too much alike.
+        ``rank_chi2@``: chi2 per degree of freedom of the ranks against uniform ones, with the error of a noncentral
+        chi2: 1 +- sqrt(2 / draws) if the model samples the posterior; ``coverage@``: how often the truth lies between
+        the lowest and the highest draw, over how often it should, (draws - 1) / (draws + 1); below 1 the draws are too
+        much alike.
     """
     degrees = shares.shape[1] - 1
     size = jets.every[0].sum() ** 2 / np.sum(jets.every[0] ** 2)
     chi2 = size * np.sum((shares - 1 / (degrees + 1)) ** 2, axis=1) * (degrees + 1) / degrees
     between = shares[:, 1:-1].sum(axis=1) * (degrees + 1) / (degrees - 1)
-    return known({f"rank_chi2@{name}": jets.estimate(chi2), f"coverage@{name}": jets.estimate(between)})
+    # A replica has the ranks' own noise twice, so its spread is no error of a chi2 near one.
+    if of_chi2 := jets.estimate(chi2):
+        of_chi2 = replace(of_chi2, error=math.sqrt((2 + 4 * max(of_chi2.value - 1, 0)) / degrees))
+    return known({f"rank_chi2@{name}": of_chi2, f"coverage@{name}": jets.estimate(between)})

@@ -9,7 +9,7 @@ import numpy as np
 
 from hepimg.errors import DataError
 from hepimg_superres.baselines.blocks import Cells, Floats, Integers, neighbours
-from hepimg_superres.resolutions import check_equal_weights
+from hepimg_superres.weights import check_equal_weights
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset
@@ -53,10 +53,10 @@ def patches(train: Dataset, image: str, pooled: int, factor: int, limit: int, se
     """
     from hepimg.random import entries_of, uniform
 
+    check_equal_weights(train)
     kept: Patches | None = None
     keys = np.zeros(0)
     for _, sample in train.samples():
-        check_equal_weights(sample)
         images = sample.image(image)
         fine, _ = Cells.of(images).gathered(pooled)
         cells, fractions = fine.gathered(factor)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import ConfigDict
 
 from hepimg.adversarial.options import GameOptions
-from hepimg.components import Field, Image, Port, Ports, Predictions, Run, State, Task
+from hepimg.components import Field, Grid, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg_superres.gan.options import GanLosses, GanNetworks, Merit
-from hepimg_superres.resolutions import check_equal_weights
+from hepimg_superres.resolutions import doublings
+from hepimg_superres.weights import check_equal_weights
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset
@@ -59,9 +60,8 @@ class SuperresGan(Task):
         high, low = ports.get(self.high), ports.get(self.low)
         if not isinstance(high, Image) or not isinstance(low, Image):
             return (Image("image"),)
-        grids = high.grid, low.grid
-        if grids[0] and grids[1] and (problem := self._wrong_shapes(grids[0].shape, grids[1].shape)):
-            raise ValueError(f"{problem}; change networks.upsampling: one stage for each factor of two")
+        if high.grid and low.grid:
+            self._check_factor(high.grid, low.grid)
         for port in (high, low):
             if port.channels and (len(port.channels) > 1 or port.channels[0].signed):
                 raise ValueError(f"{port.name} needs one channel that is never negative, as pt; found {port.channels}")
@@ -83,10 +83,10 @@ class SuperresGan(Task):
             return SuperresGame(self.networks, self.losses, self.high, self.low, self.merits, sparse=self.sparse)
 
         def prepare(sample: Sample) -> Batch:
-            check_equal_weights(sample)
             high, low = self._images(sample)
             return as_tensor(high), as_tensor(low)
 
+        check_equal_weights(train, valid)
         with use_engine("native"):  # the only one that is twice differentiable, which the penalty needs
             return state_of(play(build, train, valid, self.training, run, prepare))
 
@@ -106,16 +106,16 @@ class SuperresGan(Task):
 
     def _images(self, sample: Sample) -> tuple[SparseImages, SparseImages]:
         high, low = sample.image(self.high), sample.image(self.low)
-        if problem := self._wrong_shapes(high.grid.shape, low.grid.shape):
-            raise DataError(problem, fix="Change networks.upsampling: one stage for each factor of two.")
+        try:
+            self._check_factor(high.grid, low.grid)
+        except ValueError as error:
+            raise DataError(str(error)) from error
         return high, low
 
-    def _wrong_shapes(self, high: tuple[int, int], low: tuple[int, int]) -> str:
-        """What does not fit to the stages of upsampling; nothing if all does."""
-        factor = self.networks.factor
-        if high == (low[0] * factor, low[1] * factor):
-            return ""
-        return (
-            f"{self.high} has {high[0]}x{high[1]} cells and {self.low} {low[0]}x{low[1]}, "
-            f"needed: {factor} times as many along both axes"
-        )
+    def _check_factor(self, high: Grid, low: Grid) -> None:
+        factor = 1 << doublings(high, low)
+        if factor != self.networks.factor:
+            raise ValueError(
+                f"{self.high} has {factor} times the cells of {self.low} along each axis, networks.upsampling makes "
+                f"{self.networks.factor} times as many: one stage for each factor of two"
+            )
