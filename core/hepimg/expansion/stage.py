@@ -4,9 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from hepimg.expansion.bodies import Body, State
+from hepimg.expansion.course import Course
 from hepimg.expansion.heads import Joined, PatternHead, ShareHead, choose
 from hepimg.expansion.pyramid import CHILDREN, Level
 from hepimg.expansion.shares import Bounds, pattern_of
+from hepimg.expansion.steering import Steering
 from hepimg.sparse.ordered import OrderedConv2d
 from hepimg.sparse.tensor import SparseTensor
 
@@ -17,7 +19,8 @@ REVEALED = 5.0
 class Stage(nn.Module):
     """Says of each site which of its children are active and what share of its energy each gets.
 
-    Sites are decided in an order, each knowing its neighbours' features and what became of those before it.
+    Sites are decided in an order, each knowing its neighbours' features, what became of those before it, and what all
+    decisions so far have done to the mass.
 
     Args:
         body: from what is known of the sites to ``channels`` features of each.
@@ -35,6 +38,7 @@ class Stage(nn.Module):
         if self.is_ordered:
             self.reveal = Joined(channels, 2 * CHILDREN, channels)
             self.earlier = OrderedConv2d(channels, channels, kernel, bias=False)
+            self.steering = Steering(channels)
             self.hear, self.mix = nn.Linear(channels, channels), nn.Linear(channels, channels)
 
     def forward(self, known: SparseTensor, coarser: State | None) -> tuple[SparseTensor, State]:
@@ -59,7 +63,10 @@ class Stage(nn.Module):
         features = tensor.features
         if self.is_ordered:
             told = tensor.replace(self._told(features, pattern, level.children, level.energy))
-            features = self._mixed(features, self.earlier(told, order).features)
+            course = Course.of(tensor.support, level.energy)
+            moves = course.before(course.moves(level.children), order)
+            steered = self.steering(self.steering.aim(tensor, course), course, moves)
+            features = self._mixed(features, self.earlier(told, order).features + steered)
         chosen = self.pattern(features, level.energy).gather(1, pattern[:, None]).squeeze(1)
         return torch.stack([-chosen, self.shares.nll(features, pattern, level.children)], 1)
 
@@ -76,12 +83,17 @@ class Stage(nn.Module):
             return self._draw(tensor.features, energy, numbers)[1]
         told = torch.zeros_like(tensor.features)
         children = energy.new_zeros(len(energy), CHILDREN)
+        course = Course.of(tensor.support, energy)
+        aim, moves = self.steering.aim(tensor, course), course.start()
         for now in range(int(order.max()) + 1 if len(order) else 0):
             sites = (order == now).nonzero().squeeze(1)
+            image = course.image[sites]
             heard = self.earlier(tensor.replace(told), order, now).features[sites]
-            features = self._mixed(tensor.features[sites], heard)
+            steered = self.steering(aim, course, moves[image], sites)
+            features = self._mixed(tensor.features[sites], heard + steered)
             pattern, children[sites] = self._draw(features, energy[sites], numbers[sites])
             told[sites] = self._told(tensor.features[sites], pattern, children[sites], energy[sites])
+            moves = moves.index_add(0, image, course.moves(children[sites], sites))
         return children
 
     def _draw(self, features: Tensor, energy: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
