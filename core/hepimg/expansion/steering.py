@@ -6,8 +6,6 @@ each image, the growth of its second moment, and a width, and tells each site ho
 The aim is learned from the likelihood of the sites alone: whatever helps to say what they do.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
@@ -32,13 +30,6 @@ TOLD = 6
 """Numbers that a site is told."""
 
 
-class Aim(NamedTuple):
-    """(n_images,) float64 growths of the logarithm of the second moment to aim at, and the variances allowed."""
-
-    growth: Tensor
-    variance: Tensor
-
-
 class Steering(nn.Module):
     """What each site is told of the second moment of its image.
 
@@ -58,42 +49,43 @@ class Steering(nn.Module):
         )
         self.steer = nn.Linear(TOLD, channels, bias=False)
 
-    def aim(self, tensor: SparseTensor, course: Course) -> Aim:
-        """The aim of each image, in units of what its sites can do together.
+    def aim(self, tensor: SparseTensor, course: Course) -> Tensor:
+        """(n_images, 2) growth of the logarithm of the second moment that each image aims at, and its variance.
 
         Args:
             tensor: features of the sites.
             course: of the same sites.
         """
         images = tensor.support.images
-        said = torch.relu(self.say(tensor.features))
+        said = self.say(tensor.features).relu_()
         weight = (course.levers / course.leverage.clamp(min=LEAST)[course.image]).to(said.dtype)
         mass = course.energy.clamp(min=LEAST).log() + course.moment.log() / 2
         phases = mass[:, None] * torch.pi * 2.0 ** torch.arange(WAVES, device=mass.device)
         reach = (course.leverage.sqrt() / (course.moment + course.size)).clamp(min=1e-3)
         numbers = torch.cat([phases.sin(), phases.cos(), mass[:, None], reach.log()[:, None]], 1)
         sums = [sum_over(said, images) / SITES, sum_over(said * weight[:, None], images)]
-        growth, width = self.name(torch.cat([*sums, numbers.to(said.dtype)], 1)).double().unbind(1)
-        return Aim(growth * reach, (width.clamp(-4, 4).exp() * reach).square())
+        growth, width = self.name(torch.cat([*sums, numbers.to(said.dtype)], 1)).unbind(1)
+        reach = reach.to(said.dtype)  # what the sites of an image can do together is the unit
+        return torch.stack([growth * reach, (width.clamp(-4, 4).exp() * reach).square()], 1)
 
-    def forward(self, aim: Aim, course: Course, moves: Tensor, sites: Tensor | slice = slice(None)) -> Tensor:
+    def forward(self, aim: Tensor, course: Course, moves: Tensor, sites: Tensor | slice = slice(None)) -> Tensor:
         """(n, channels) what some sites are told: the growth that is needed yet, how much each can do, and their ratio.
 
         Args:
-            aim: of the images.
+            aim: (n_images, 2).
             course: of all sites.
             moves: (n, 4) sums of those that were made in each one's image before.
             sites: which; all by default.
         """
         image = course.image[sites]
         start = course.moment[image] + course.size
-        need = (aim.growth[image] - course.growth(moves, image))[:, None]
-        step = course.size.sqrt() * course.fraction[sites]
-        lever = 2 * step[:, None] * (course.place[sites] - moves[:, 1:3]) / start[:, None]
+        step = 2 * course.size.sqrt() * course.fraction[sites] / start
+        lever = (step[:, None] * (course.place[sites] - moves[:, 1:3])).to(aim.dtype)
         later = (course.leverage[image] - moves[:, 3] - course.levers[sites]).clamp(min=0) / start.square()
-        variance = (aim.variance[image] + later)[:, None]
+        growth, variance = aim.index_select(0, image).split(1, 1)
+        need = growth - course.growth(moves, image)[:, None].to(aim.dtype)
+        variance = variance + later[:, None].to(aim.dtype)
         pull = torch.asinh(need * lever / variance)
         stiffness = torch.asinh(lever.square().sum(1, keepdim=True) / variance)
-        told = torch.cat([SCALE * need, SCALE * lever, pull, stiffness], 1)
-        steered: Tensor = self.steer(told.to(self.steer.weight.dtype))
+        steered: Tensor = self.steer(torch.cat([SCALE * need, SCALE * lever, pull, stiffness], 1))
         return steered
