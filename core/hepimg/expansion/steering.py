@@ -82,7 +82,7 @@ class Steering(nn.Module):
         step = 2 * course.size.sqrt() * course.fraction[sites] / start
         lever = (step[:, None] * (course.place[sites] - moves[:, 1:3])).to(aim.dtype)
         later = (course.leverage[image] - moves[:, 3] - course.levers[sites]).clamp(min=0) / start.square()
-        growth, variance = aim.index_select(0, image).split(1, 1)
+        growth, variance = aim.index_select(0, image).chunk(2, 1)
         need = growth - course.growth(moves, image)[:, None].to(aim.dtype)
         variance = variance + later[:, None].to(aim.dtype)
         pull = torch.asinh(need * lever / variance)
