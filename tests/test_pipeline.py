@@ -176,7 +176,7 @@ def test_a_folder_of_shards_is_shown_whole(finished: Path) -> None:
     assert "no results are here" in errors
 
 
-def test_only_rows_that_are_learned_from_are_predicted(tmp_path: Path) -> None:
+def test_only_rows_that_are_learned_from_are_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = """\
 tasks:
   trees: {task: fisher, signal: two, observables: [mass, pt]}
@@ -200,3 +200,10 @@ evaluate:
         # A shard of 250 rows has about 150 to learn from: two hold the 200 of each sample that the last task reads.
         assert len(list(folder.glob("train-*"))) == {"trees": 2, "stack": 2, "last": 0}[task]
         assert len(list(folder.glob("test-*"))) == 3
+    import hepimg
+
+    monkeypatch.setenv("HEPIMG_CACHE", str(tmp_path / "cache"))
+    results = hepimg.load(tmp_path / "out")
+    train, test = results.sample("one", "train").load(), results.sample("one").load()
+    assert 400 < len(train) < 500
+    assert set(test.columns) - set(train.columns) == {"trees.score", "stack.score", "last.score"}
