@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hepimg.expansion.bodies import SparseBody
+from hepimg.expansion.course import Course
 from hepimg.expansion.heads import HIDDEN, LogisticMixture, choose
-from hepimg.expansion.network import KNOWN, describe, per_image
+from hepimg.expansion.network import KNOWN, describe
 from hepimg.expansion.pyramid import Level, bottom
 from hepimg.expansion.shares import LEAST
 from hepimg.images import SparseImages
@@ -117,5 +118,5 @@ class Correction(nn.Module):
         return torch.where(kind == OTHER, ratio, (kind == SAME).double())
 
     def _features(self, level: Level) -> Tensor:
-        features: Tensor = self.body(describe(level, None, per_image(level)), None)[0]
+        features: Tensor = self.body(describe(level, None, Course.of(level)), None)[0]
         return features

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from hepimg.expansion import Bounds, Expansion, Pyramid
+from hepimg.expansion.course import Course
 from hepimg.expansion.network import describe
 from hepimg.expansion.order import ranks_of
 from hepimg.expansion.shares import PATTERNS, pattern_of
@@ -105,19 +106,21 @@ def test_the_hardest_sites_of_each_image_are_decided_first():
     assert torch.equal(equal[support.images.index == 0], torch.arange((support.images.index == 0).sum()))
 
 
-def test_no_site_knows_of_those_after_it():
+@pytest.mark.parametrize("name", ["colours", "sites"])
+def test_no_site_knows_of_those_after_it(name):
     """Change the children of the sites of one rank: the likelihood of those of the same and of lower ranks stays."""
     images = jets(3, FINE, occupancy=0.5)
     level = Pyramid.of(images, 1).levels[0]
     net = network(1)
-    total = level.energy.new_zeros(3).index_add(0, level.support.images.index.long(), level.energy)
-    tensor, _ = net.stages[0](describe(level, None, total), None)
-    order = ranks_of("colours", level.support, level.energy)
-    before = net.stages[0].nll(tensor, level, order)
+    course = Course.of(level)
+    tensor, _ = net.stages[0](describe(level, None, course), None)
+    order = ranks_of(name, level.support, level.energy)
+    before = net.stages[0].nll(tensor, level, course, order)
     for rank in range(4):
         mine = (order == rank)[:, None]
         swapped = torch.where(mine, level.children.flip(1), level.children)
-        after = net.stages[0].nll(tensor, type(level)(level.support, level.energy, level.slots, swapped), order)
+        other = type(level)(level.support, level.energy, level.slots, swapped)
+        after = net.stages[0].nll(tensor, other, course, order)
         untouched = (order < rank) | ((order == rank) & (swapped == level.children).all(1))
         assert torch.equal(before[untouched], after[untouched])
         if rank < 3:
@@ -131,13 +134,13 @@ def test_draws_follow_the_likelihood():
     with torch.no_grad():
         drawn = net.sample(low, Grid.square(1.0, 4), np.arange(1500), seed=3, draw=0)
         level = Pyramid.of(drawn, 1).levels[0]
-        total = torch.full((1500,), 120.0, dtype=torch.float64)
-        tensor, _ = net.stages[0](describe(level, None, total), None)
+        course = Course.of(level)
+        tensor, _ = net.stages[0](describe(level, None, course), None)
         order = ranks_of("sites", level.support, level.energy)
         numbers = torch.rand(6000, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-        children = net.stages[0].sample(tensor, level.energy, order, numbers)
+        children = net.stages[0].sample(tensor, level, course, order, numbers)
         again = type(level)(level.support, level.energy, level.slots, children)
-        probability = torch.exp(-net.stages[0].nll(tensor, again, order)[:, 0])
+        probability = torch.exp(-net.stages[0].nll(tensor, again, course, order)[:, 0])
     for rank in range(4):
         inverse = 1 / probability[order == rank].double()
         assert abs(inverse.mean() - PATTERNS) < 4 * inverse.std() / len(inverse) ** 0.5
@@ -176,7 +179,7 @@ def test_a_dense_body_computes_where_nothing_is():
     *_, values = pool(drawn.offsets, drawn.cells, drawn.values, FINE.shape, (4, 4), "sum")
     np.testing.assert_allclose(values, low.values, rtol=5e-7)
     level = Pyramid.of(jets(3, FINE), 2).levels[0]
-    known = describe(level, None, torch.full((3,), 100.0, dtype=torch.float64))
+    known = describe(level, None, Course.of(level))
     features, dense = net.stages[0].body(known, None)
     image, row, column = level.support.sites.long().unbind(1)
     assert torch.equal(features, dense[image, :, row, column])

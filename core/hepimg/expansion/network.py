@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hepimg.expansion.bodies import DenseBody, SparseBody, State
+from hepimg.expansion.course import Course
 from hepimg.expansion.order import Order, ranks_of
 from hepimg.expansion.pyramid import CHILDREN, Level, Pyramid, born, bottom
 from hepimg.expansion.shares import Bounds, log_energy
@@ -74,34 +75,31 @@ class Expansion(nn.Module):
 
     def nll(self, pyramid: Pyramid) -> list[Tensor]:
         """Negative log-likelihoods of each stage: (n_sites, 2), of patterns and of shares."""
-        total = per_image(pyramid.levels[0])
         state: State | None = None
         parent: Level | None = None
         losses = []
         for stage, level, order in zip(self._stages, pyramid.levels, self.orders, strict=False):
-            known = describe(level, parent, total)
-            tensor, state = stage(known, state)
-            losses.append(stage.nll(tensor, level, ranks_of(order, level.support, level.energy)))
+            course = Course.of(level)
+            tensor, state = stage(describe(level, parent, course), state)
+            losses.append(stage.nll(tensor, level, course, ranks_of(order, level.support, level.energy)))
             parent = level
         return losses
 
     def forward(self, pyramid: Pyramid, weight: Tensor) -> Tensor:
         """The mean over images of the weighted negative log-likelihood, times their (n_images,) float32 weights."""
-        total = per_image(pyramid.levels[0])
         parts = [
-            ((self.weights(level, total) * weight[level.support.images.index])[:, None] * nll).sum()
+            ((self.weights(level) * weight[level.support.images.index])[:, None] * nll).sum()
             for level, nll in zip(pyramid.levels, self.nll(pyramid), strict=False)
         ]
         return torch.stack(parts).sum() / len(weight)
 
-    def weights(self, level: Level, total: Tensor) -> Tensor:
+    def weights(self, level: Level) -> Tensor:
         """(n_sites,) how much the likelihood of each site counts: 1 + emphasis * sqrt(E / E of the image).
 
         A few hard cells decide mass and subjettiness, but there are ten times as many soft ones.  Since the weights
         depend only on what is given, the best model stays the true one.
         """
-        fraction = (level.energy / total[level.support.images.index]).to(torch.float32)
-        return 1 + self.emphasis * fraction.sqrt()
+        return 1 + self.emphasis * Course.of(level).fraction.float().sqrt()
 
     @torch.no_grad()
     def sample(self, images: SparseImages, grid: Grid, rows: NDArray[np.int64], seed: int, draw: int) -> SparseImages:
@@ -119,24 +117,24 @@ class Expansion(nn.Module):
         """
         device = next(self.parameters()).device
         level = bottom(images).to(device)
-        total = per_image(level)
         state: State | None = None
         parent: Level | None = None
         for number, stage in enumerate(self._stages):
-            tensor, state = stage(describe(level, parent, total), state)
+            course = Course.of(level)
+            tensor, state = stage(describe(level, parent, course), state)
             key = (seed, draw, number)
             sites = level.support.to("cpu")
             entries = entries_of(rows[sites.images.index.numpy()], sites.cells.numpy())
             order = ranks_of(self.orders[number], level.support, level.energy)
             numbers = torch.from_numpy(np.stack([uniform(entries, *key, k) for k in range(NUMBERS)], 1)).to(device)
-            children = stage.sample(tensor, level.energy, order, numbers)
+            children = stage.sample(tensor, level, course, order, numbers)
             parent, level = level, born(level.support, children)
         support = level.support.to("cpu")
         values = level.energy.cpu().numpy().astype(np.float32)[:, None]
         return SparseImages(grid, images.channels[:1], support.offsets.numpy(), support.cells.numpy(), values)
 
 
-def describe(level: Level, parent: Level | None, total: Tensor) -> SparseTensor:
+def describe(level: Level, parent: Level | None, course: Course) -> SparseTensor:
     """What is known of each site: energies, absolute and relative to parent and image, and where it is.
 
     Places are measured from the centroid of the energy, in half widths of the image: it is known better at every stage.
@@ -144,24 +142,12 @@ def describe(level: Level, parent: Level | None, total: Tensor) -> SparseTensor:
     Args:
         level: the sites.
         parent: the level before; None at the coarsest.
-        total: (n_images,) energy of each image.
+        course: of the sites.
     """
-    support, energy = level.support, level.energy
-    image = support.images.index.long()
-    fraction = energy / total[image]
+    energy, fraction = level.energy, course.fraction
     of_parent = torch.ones_like(energy) if parent is None else energy / parent.energy[level.parents]
-    half = torch.tensor(support.shape, device=energy.device) / 2
-    place = ((support.sites[:, 1:] + 0.5) / half).double()
-    centroid = place.new_zeros(support.batch_size, 2).index_add(0, image, fraction[:, None] * place)
-    y, x = (place - centroid[image]).unbind(1)
+    y, x = course.place.unbind(1)
     r = torch.hypot(y, x)
     energies = [log_energy(energy), fraction**0.3, fraction.sqrt(), of_parent, of_parent.log()]
     places = [y, x, r, (r + 0.02).log() / 2]
-    return SparseTensor.on(RuleCache(support), torch.stack(energies + places, 1).float())
-
-
-def per_image(level: Level) -> Tensor:
-    """(n_images,) float64 energy of each image."""
-    return level.energy.new_zeros(level.support.batch_size).index_add(
-        0, level.support.images.index.long(), level.energy
-    )
+    return SparseTensor.on(RuleCache(level.support), torch.stack(energies + places, 1).float())

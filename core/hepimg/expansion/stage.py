@@ -20,7 +20,7 @@ class Stage(nn.Module):
     """Says of each site which of its children are active and what share of its energy each gets.
 
     Sites are decided in an order, each knowing its neighbours' features, what became of those before it, and what all
-    decisions so far have done to the mass.
+    decisions before it have done to the second moment of its image.
 
     Args:
         body: from what is known of the sites to ``channels`` features of each.
@@ -51,49 +51,51 @@ class Stage(nn.Module):
         features, state = self.body(known, coarser)
         return known.replace(features), state
 
-    def nll(self, tensor: SparseTensor, level: Level, order: Tensor) -> Tensor:
+    def nll(self, tensor: SparseTensor, level: Level, course: Course, order: Tensor) -> Tensor:
         """(n_sites, 2) negative log-likelihood of the pattern and of the shares of each site.
 
         Args:
             tensor: features from :meth:`forward`.
             level: the sites with their true children.
+            course: of the same sites.
             order: (n_sites,) when each site is decided.
         """
         pattern = pattern_of(level.children)
         features = tensor.features
         if self.is_ordered:
             told = tensor.replace(self._told(features, pattern, level.children, level.energy))
-            course = Course.of(tensor.support, level.energy)
-            moves = course.before(course.moves(level.children), order)
-            steered = self.steering(self.steering.aim(tensor, course), course, moves)
+            done = course.done_before(course.moves(level.children), order)
+            steered = self.steering(self.steering.aim(tensor, course), course, done)
             features = self._mixed(features, self.earlier(told, order).features + steered)
         chosen = self.pattern(features, level.energy).gather(1, pattern[:, None]).squeeze(1)
         return torch.stack([-chosen, self.shares.nll(features, pattern, level.children)], 1)
 
-    def sample(self, tensor: SparseTensor, energy: Tensor, order: Tensor, numbers: Tensor) -> Tensor:
+    @torch.no_grad()
+    def sample(self, tensor: SparseTensor, level: Level, course: Course, order: Tensor, numbers: Tensor) -> Tensor:
         """(n_sites, 4) float64 energies of the children, drawn site by site in order.
 
         Args:
             tensor: features from :meth:`forward`.
-            energy: (n_sites,) float64.
+            level: the sites.
+            course: of the same sites.
             order: (n_sites,) when each site is decided.
             numbers: (n_sites, 7) float64 uniform random numbers.
         """
         if not self.is_ordered:
-            return self._draw(tensor.features, energy, numbers)[1]
+            return self._draw(tensor.features, level.energy, numbers)[1]
         told = torch.zeros_like(tensor.features)
+        energy = level.energy
         children = energy.new_zeros(len(energy), CHILDREN)
-        course = Course.of(tensor.support, energy)
-        aim, moves = self.steering.aim(tensor, course), course.start()
+        aim, done = self.steering.aim(tensor, course), course.nothing()
         for now in range(int(order.max()) + 1 if len(order) else 0):
             sites = (order == now).nonzero().squeeze(1)
             image = course.image[sites]
             heard = self.earlier(tensor.replace(told), order, now).features[sites]
-            steered = self.steering(aim, course, moves[image], sites)
+            steered = self.steering(aim, course, done[image], sites)
             features = self._mixed(tensor.features[sites], heard + steered)
             pattern, children[sites] = self._draw(features, energy[sites], numbers[sites])
             told[sites] = self._told(tensor.features[sites], pattern, children[sites], energy[sites])
-            moves = moves.index_add(0, image, course.moves(children[sites], sites))
+            done = done.index_add(0, image, course.moves(children[sites], sites))
         return children
 
     def _draw(self, features: Tensor, energy: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
