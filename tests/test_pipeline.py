@@ -177,6 +177,8 @@ def test_a_folder_of_shards_is_shown_whole(finished: Path) -> None:
 
 
 def test_only_rows_that_are_learned_from_are_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hepimg
+
     tasks = """\
 tasks:
   trees: {task: fisher, signal: two, observables: [mass, pt]}
@@ -200,8 +202,6 @@ evaluate:
         # A shard of 250 rows has about 150 to learn from: two hold the 200 of each sample that the last task reads.
         assert len(list(folder.glob("train-*"))) == {"trees": 2, "stack": 2, "last": 0}[task]
         assert len(list(folder.glob("test-*"))) == 3
-    import hepimg
-
     monkeypatch.setenv("HEPIMG_CACHE", str(tmp_path / "cache"))
     results = hepimg.load(tmp_path / "out")
     train, test = results.sample("one", "train").load(), results.sample("one").load()

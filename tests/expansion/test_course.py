@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from learning import learn
 
 from hepimg.expansion import Expansion
 from hepimg.expansion.course import Course
@@ -142,18 +143,13 @@ def test_a_mass_that_no_cell_could_bring_about_alone_is_learned(is_steered):
     fine[np.arange(256), 4 + lower, 6] = fine[np.arange(256), 10 + lower, 6] = 50
     images = SparseImages.from_dense(fine, Grid.square(1.0, 16))
     torch.manual_seed(0)
-    net = Expansion(1, channels=16, blocks=(1,), kernel=3).train()
+    net = Expansion(1, channels=16, blocks=(1,), kernel=3)
     steer = net.stages[0].steering.steer.weight
     if not is_steered:
         torch.nn.init.zeros_(steer).requires_grad_(requires_grad=False)
-    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
-    pyramid = Pyramid.of(images, 1)
-    for _ in range(80):
-        optimizer.zero_grad()
-        net(pyramid, torch.ones(256)).backward()
-        optimizer.step()
+    learn(net, images, steps=80)
     low = SparseImages.from_dense(fine.reshape(256, 8, 2, 8, 2).sum((2, 4)), Grid.square(1.0, 8))
-    drawn = net.eval().sample(low, images.grid, np.arange(256), 1, 0).dense()[:, 0].sum(2)
+    drawn = net.sample(low, images.grid, np.arange(256), 1, 0).dense()[:, 0].sum(2)
     lower = drawn[:, [5, 11]] > drawn[:, [4, 10]]
     assert 0.3 < lower.mean() < 0.7
     assert abs((lower[:, 0] == lower[:, 1]).mean() - (1.0 if is_steered else 0.5)) < (0.05 if is_steered else 0.15)

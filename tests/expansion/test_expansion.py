@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from learning import learn
 
 from hepimg.expansion import Bounds, Expansion, Pyramid
 from hepimg.expansion.course import Course
@@ -156,14 +157,8 @@ def test_what_is_learned_is_drawn():
     fine[:, ::2, ::2] = np.where(low == 100, 50, 0)
     images = SparseImages.from_dense(fine, Grid.square(1.0, 8))
     torch.manual_seed(0)
-    net = Expansion(1, channels=16, blocks=(1,), kernel=3, emphasis=1.0).train()
-    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
-    pyramid = Pyramid.of(images, 1)
-    for _ in range(60):
-        optimizer.zero_grad()
-        net(pyramid, torch.ones(64)).backward()
-        optimizer.step()
-    net.eval()
+    net = Expansion(1, channels=16, blocks=(1,), kernel=3, emphasis=1.0)
+    learn(net, images, steps=60)
     drawn = net.sample(SparseImages.from_dense(low, Grid.square(1.0, 4)), images.grid, np.arange(64), 1, 0)
     same = (drawn.dense() > 0) == (images.dense() > 0)
     assert same.mean() > 0.99

@@ -12,7 +12,7 @@ aim's, the logarithm of the likelihood of c would be
 
     pull . c - (lever . c)^2 / 2V + constant,    pull = missing lever / V,
 
-so each site is told what is missing, its lever, its pull and |lever|^2 / V.
+so each site is told what is missing, its lever, and asinh of its pull and of |lever|^2 / V, which may be large.
 """
 
 import torch
