@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
+from hepimg import generate
+from hepimg.config import load_analysis
+from hepimg.progress import Bars
 from hepimg.shards import read_shard
+from hepimg.store import Cache
 from plugin_path import command, install_toys
 
 FILE = "title: t\ndata: {source: {source: toy_file}}\nsamples: {jets: {}}\n"
@@ -123,3 +129,26 @@ def test_a_wrong_pool_is_found_before_anything_runs(toys: Toys, old: str, new: s
     assert code == 2
     assert message in errors
     assert not toys.shards()
+
+
+def test_a_sample_that_is_made_is_not_locked_while_others_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = "{particles: %d, rows: 5}"
+    (tmp_path / "one.yaml").write_text(f"title: t\ndata: {{source: noise}}\nsamples: {{a: {noise % 1}}}\n")
+    (tmp_path / "two.yaml").write_text(f"title: t\ndata: {{source: noise}}\nsamples: {{a: {noise % 1}, b: {noise % 2}}}\n")
+    cache, locked = Cache(tmp_path / "cache"), []
+
+    def make(plans: object, *others: object) -> None:
+        for _, unit in cache.units():
+            with suppress(Timeout), FileLock(f"{unit.folder}.lock", timeout=0):
+                continue
+            locked.append(unit.folder.name)
+        real(plans, *others)
+
+    real = generate._make
+    monkeypatch.setattr(generate, "_make", make)
+    for name in ("one", "two", "two"):
+        with Bars() as bars:
+            stored = generate.make_data(load_analysis(tmp_path / f"{name}.yaml"), cache, bars, 1)
+    assert locked == [stored["a"].key, stored["b"].key]

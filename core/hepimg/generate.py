@@ -52,12 +52,18 @@ def _make_all(
     plan_of = make_plans(analysis, entries, cache, pools)
     plans = {plan.key: plan for plan in plan_of.values()}
     with ExitStack() as locks:
+        unmade = []
         for plan in plans.values():
-            locks.enter_context(plan.unit.lock())
+            lock = locks.enter_context(ExitStack())
+            lock.enter_context(plan.unit.lock())
+            if plan.is_made:
+                lock.close()  # another process that uses it need not wait for the other samples
+                continue
+            unmade.append(plan)
             for stale in plan.unit.folder.glob(".*.tmp"):
                 stale.unlink()
-        _make([*plans.values()], progress, jobs, scheduler)
-        for plan in plans.values():
+        _make(unmade, progress, jobs, scheduler)
+        for plan in unmade:
             if not plan.unit.is_finished:
                 steps = [describe(step) for step in plan.entry.steps]
                 plan.unit.finish({"source": describe(plan.entry.source), "steps": steps})
@@ -85,7 +91,7 @@ def verify_data(stored: Mapping[str, StoredSample], progress: Progress) -> None:
 
 def _make(plans: Sequence[Plan], progress: Progress, jobs: int, scheduler: str | None) -> None:
     """Make the shards that are missing."""
-    made = {order.path: rows for plan in plans for order in plan.orders if (rows := order.rows_made()) is not None}
+    made = {path: rows for plan in plans for path, rows in plan.made().items()}
     todo = _wanted(plans, made, jobs)
     if not todo:
         return

@@ -97,6 +97,15 @@ class Plan:
     orders: tuple[Order, ...]
     is_finite: bool
 
+    def made(self) -> dict[Path, int]:
+        """Rows of the shards that are there."""
+        return {order.path: rows for order in self.orders if (rows := order.rows_made()) is not None}
+
+    @property
+    def is_made(self) -> bool:
+        """Whether no shard is wanted any more."""
+        return self.unit.is_finished and not self.wanted(self.made(), 1)
+
     def wanted(self, made: Mapping[Path, int], window: int) -> list[Order]:
         """The shards to make next.
 
