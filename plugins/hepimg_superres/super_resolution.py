@@ -59,7 +59,7 @@ class Network(Options):
 class Training(FitOptions):
     """A training of the sum over the sites of a jet: its gradients are larger than those of a mean."""
 
-    epochs: int = Field(default=24, ge=1, description="passes over the training rows")
+    epochs: int = Field(default=10, ge=1, description="passes over the training rows")
     batch_size: int = Field(default=128, ge=2, description="rows of a step")
     learning_rate: float = Field(default=4e-3, gt=0, description="largest learning rate of the cycle")
     weight_decay: float = Field(default=0.01, ge=0, description="decay of matrices and kernels")
