@@ -23,7 +23,10 @@ MARKERS = "osD^v"
 
 
 class Profile(Metric):
-    """The mean of observables in bins of a column, and the slope of a straight line through all rows."""
+    """The mean of observables in bins of a column, and the slope of a straight line through all rows.
+
+    Bins of equally many rows are drawn equally wide.
+    """
 
     name: ClassVar[str] = "profile"
 
@@ -36,12 +39,19 @@ class Profile(Metric):
         False, description="whether all bins hold equally many rows; otherwise they are evenly spaced over the range"
     )
     replicas: int = Field(100, ge=2, description="bootstrap replicas, for the errors")
+    label: str = Field(
+        "", pattern=r"^\w*$", description="ends the names of numbers and figures, where metrics share an image"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Profile:
         if not self.collections and not self.images:
             raise ValueError("name collections or images that the observables are computed from")
         return self
+
+    @property
+    def _ending(self) -> str:
+        return f"_{self.label}" if self.label else ""
 
     def reads(self) -> Sequence[Port]:
         """The column, the collections, the images."""
@@ -63,7 +73,7 @@ class Profile(Metric):
             for of, observables in values.items():
                 for name, y in observables.items():
                     per = f"{parse(name).unit}/{unit}".rstrip("/")
-                    numbers[f"{of}.{name}.slope@{label}"] = _slope(x[rows], y[rows], every[:, rows], per)
+                    numbers[f"{of}.{name}.slope{self._ending}@{label}"] = _slope(x[rows], y[rows], every[:, rows], per)
         figures = [
             self._figure(name, {of: observables[name] for of, observables in values.items()}, x, classes, every, unit)
             for name in self.names
@@ -90,19 +100,25 @@ class Profile(Metric):
             for (label, rows), marker in zip(classes.items(), cycle(MARKERS), strict=False):
                 for number, (of, y) in enumerate(values.items()):
                     full, mean, error = _means(y[rows], which[rows], every[:, rows])
-                    centre, half = (edges[1:] + edges[:-1])[full] / 2, np.diff(edges)[full] / 2
+                    centre = (edges[1:] + edges[:-1])[full] / 2
+                    where, half = (full + 0.5, 0.5) if self.quantiles else (centre, np.diff(edges)[full] / 2)
                     style: dict[str, Any] = {
                         "fmt": marker,
                         "color": f"C{number}",
                         "markersize": 5,
                         "markerfacecolor": "white",
                     }
-                    axes.errorbar(centre, mean, error, half, label=f"{label}, {of}", **style)
+                    axes.errorbar(where, mean, error, half, label=f"{label}, {of}", **style)
                     data |= {f"{label}.{of}.{key}": v for key, v in (("x", centre), ("mean", mean), ("error", error))}
+            if self.quantiles:
+                axes.set_xticks(np.arange(len(edges)), [f"{edge:.2g}" for edge in edges])
+                axes.minorticks_off()
             axes.set(xlabel=with_unit(self.against, unit), ylabel=with_unit(f"mean {name}", parse(name).unit))
             drawing.legend(loc="outside right upper", fontsize=9)
         caption = f"{parse(name).description}: mean in bins of {self.against}; errors are statistical."
-        return Figure(f"profile-{figures.file_name(name)}", f"{name} against {self.against}", caption, drawing, data)
+        return Figure(
+            f"profile-{figures.file_name(name)}{self._ending}", f"{name} against {self.against}", caption, drawing, data
+        )
 
 
 def _edges(x: Floats, bins: int, *, quantiles: bool) -> Floats:

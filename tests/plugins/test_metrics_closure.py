@@ -19,6 +19,7 @@ from hepimg.sample import Sample
 from hepimg.testing import check_metric
 from hepimg_metrics.closure.cells import neighbours
 from hepimg_metrics.closure.closure import Closure
+from hepimg_metrics.closure.jets import Jets
 from hepimg_metrics.closure.low import pooled
 from hepimg_metrics.closure.models import drawn, models_of
 from hepimg_metrics.closure.posterior import correlations, ranks
@@ -102,6 +103,25 @@ def test_the_floor_is_the_mean_distance_of_independent_samples() -> None:
         estimates.append(found.value)
     assert np.mean(estimates) == pytest.approx(np.mean(direct), rel=0.08)
     assert floor(np.ones(n), ones[0], np.array(list(halves(np.arange(n), 5, 1)))) is None
+
+
+def test_classes_together_are_judged_as_one() -> None:
+    truth = images(40, 1)
+    made = {"sharpen_image": shuffled(truth, 2)}
+    one = judge(rows_of(truth, **made)).numbers
+    both = judge(rows_of(truth, ("qcd", "top"), **made), together=True).numbers
+    assert {name.rpartition(":")[2] for name in both if "w1@" in name} == {"qcd", "top", "together"}
+    for name in NAMES:
+        for number in (f"sharpen.w1@{name}", f"sharpen.w1_over_floor@{name}", f"hr.floor@{name}"):
+            assert both[f"{number}:together"].value == one[f"{number}:qcd"].value
+    with pytest.raises(DataError, match="a sample called together"):
+        judge(rows_of(truth, ("together",), **made), together=True)
+
+
+def test_events_of_different_samples_are_different() -> None:
+    rows = rows_of(images(6, 1), ("qcd", "top"))
+    rows.columns["event"][:] = np.arange(6) // 2
+    assert len(np.unique(Jets("together", rows, np.ones((1, 6))).event)) == 6
 
 
 def test_rows_of_one_event_stay_in_one_half() -> None:

@@ -24,6 +24,8 @@ NAMES: list[ObservableName] = [
     *("n_active", "mean_pt", "mass", "girth", "correlator[beta=0.2]", "tau21", "tau32"),
 ]
 
+TOGETHER = "together"
+
 TRUTH, GENERATED = "truth", "generated"
 """How a two-sample task calls its scores of the true and of the generated image."""
 
@@ -66,6 +68,11 @@ class Closure(Metric):
     trees: bool = Field(True, description="whether boosted trees on the observables try to tell generated from true")
     scores: list[str] = Field(
         [], description="scores of a task that tells generated from true: tell.truth, tell.generated"
+    )
+    together: bool = Field(
+        False,
+        description=f"whether all classes are also looked at as one, {TOGETHER}: a model of a mixture that "
+        "cannot tell the classes apart is right for the mixture only",
     )
     replicas: int = Field(100, ge=2, description="bootstrap replicas")
     label: str = Field(
@@ -120,9 +127,15 @@ class Closure(Metric):
         """Numbers and figures, see the class.
 
         Raises:
-            DataError: there are no rows, grids do not fit, or a score is not finite.
+            DataError: there are no rows, grids do not fit, a score is not finite, or a sample has the name of all.
         """
         classes = rows_of_classes(test, self.name)
+        if self.together:
+            if TOGETHER in classes:
+                raise DataError(
+                    f"a sample called {TOGETHER}", where=f"metric {self.name}", fix="Give the sample another name."
+                )
+            classes[TOGETHER] = np.ones(len(test), bool)
         self._check_rows(test)
         weight = test.column("weight").astype(np.float64)
         draws = np.array(list(resamples(test.column("sample"), test.column("event"), self.replicas, seed)))

@@ -40,7 +40,7 @@ class Comparison:
     def __init__(self, jets: Jets, truth: str, low: str, names: Sequence[str], seed: int, ending: str) -> None:
         self.jets, self.names, self.seed = jets, list(names), seed
         self.truth = Seen.of(jets.rows.image(truth), self.names)
-        splits = np.array(list(halves(jets.rows.column("event"), SPLITS, seed)), bool).reshape(-1, len(jets))
+        splits = np.array(list(halves(jets.event, SPLITS, seed)), bool).reshape(-1, len(jets))
         self.floors = known(
             {n: floor(self.truth.values[n], jets.every[0], splits, self.truth.unit(n)) for n in self.names}
         )

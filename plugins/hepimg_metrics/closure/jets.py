@@ -1,4 +1,4 @@
-"""The jets of one class, what is seen of them in one image, and how a number gets its error."""
+"""The jets of one class, or of all, what is seen of them in one image, and how a number gets its error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Jets:
-    """The test rows of one class, and how much each of them counts.
+    """The test rows of one class, or of all, and how much each of them counts.
 
     Args:
         label: name of the class.
@@ -32,6 +32,12 @@ class Jets:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def event(self) -> NDArray[np.int64]:
+        """(n,) a number for each jet's event; events of different samples have different ones."""
+        numbers = np.unique(self.rows.column("event"), return_inverse=True)[1]
+        return np.asarray(numbers * len(self.rows.classes) + self.rows.column("sample"), np.int64)
 
     def estimate(self, values: Floats, unit: str = "") -> Estimate | None:
         """A number with its error.

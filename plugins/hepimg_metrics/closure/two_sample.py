@@ -60,7 +60,7 @@ def tree_area(truth: Floats, generated: Floats, jets: Jets, seed: int) -> Floats
         (1 + replicas,) areas; None where there are no two halves.
     """
     areas = []
-    for half in halves(jets.rows.column("event"), 1, seed):
+    for half in halves(jets.event, 1, seed):
         for learns in (half, ~half):
             learned = _grow(truth[learns], generated[learns], jets.every[0, learns], seed)
             true, made = (learned.predict(table[~learns], num_threads=1) for table in (truth, generated))
