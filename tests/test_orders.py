@@ -134,9 +134,9 @@ def test_a_wrong_pool_is_found_before_anything_runs(toys: Toys, old: str, new: s
 def test_a_sample_that_is_made_is_not_locked_while_others_are_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noise = "{particles: %d, rows: 5}"
-    (tmp_path / "one.yaml").write_text(f"title: t\ndata: {{source: noise}}\nsamples: {{a: {noise % 1}}}\n")
-    (tmp_path / "two.yaml").write_text(f"title: t\ndata: {{source: noise}}\nsamples: {{a: {noise % 1}, b: {noise % 2}}}\n")
+    one = "title: t\ndata: {source: noise, rows: 5}\nsamples:\n  a: {particles: 1}\n"
+    (tmp_path / "one.yaml").write_text(one)
+    (tmp_path / "two.yaml").write_text(f"{one}  b: {{particles: 2}}\n")
     cache, locked = Cache(tmp_path / "cache"), []
 
     def make(plans: object, *others: object) -> None:
