@@ -54,6 +54,25 @@ def test_a_finished_run_is_reused(finished: Path) -> None:
     assert (finished / "again" / "metrics.json").read_bytes() == (finished / "results" / "metrics.json").read_bytes()
 
 
+def test_a_label_tells_two_metrics_of_one_prediction_apart(finished: Path) -> None:
+    path, metric = finished / "labels.yaml", "  - {metric: roc, scores: [trees.score, stack.score], signal: two}\n"
+    path.write_text((finished / "toys.yaml").read_text() + metric.replace("}", ", label: again}"))
+    code, _, errors = again(finished, "run", path, "--out", finished / "labels")
+    assert code == 0, errors
+    metrics = json.loads((finished / "labels" / "metrics.json").read_text())
+    assert metrics["trees.auc:again"] == metrics["trees.auc"]
+    assert metrics["trees.rejection:again@0.5"] == metrics["trees.rejection@0.5"]
+    assert {"trees.auc_minus_stack", "trees.auc_minus_stack:again"} <= metrics.keys()
+    listed = json.loads((finished / "labels" / "figures" / "figures.json").read_text())
+    assert {entry["section"] for entry in listed if entry["name"].endswith("-again")} == {"roc: again"}
+    assert "<th scope='col'>again: AUC</th>" in (finished / "labels" / "report.html").read_text()
+    path.write_text((finished / "toys.yaml").read_text() + metric)
+    code, _, errors = again(finished, "run", path, "--out", finished / "labels")
+    assert code == 2
+    assert "a second metric gives the number" in errors
+    assert "Give one of them a label" in errors
+
+
 def test_any_number_of_workers_makes_the_same_data(finished: Path) -> None:
     sums = []
     for jobs in ("1", "2"):

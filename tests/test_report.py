@@ -22,6 +22,7 @@ from hepimg.report.tables import (
     family_table,
     heading,
     metric_table,
+    parts_of,
     split_families,
     written,
 )
@@ -198,6 +199,10 @@ def test_a_paired_difference_decides_where_there_is_one():
     assert best_row(table, "auc") == "a"
     table["a"]["auc_minus_b"] = Estimate(0.005, 0.006)
     assert best_row(table, "auc") is None
+    labelled = {row: {f"{metric}:again": number for metric, number in has.items()} for row, has in table.items()}
+    assert best_row(labelled, "auc:again") is None
+    labelled["a"]["auc_minus_b:again"] = Estimate(0.005, 0.001)
+    assert best_row(labelled, "auc:again") == "a"
 
 
 def test_limits_are_never_beaten_and_beat_only_from_above():
@@ -218,6 +223,10 @@ def test_numbers_and_headings_as_written():
     assert heading("rejection@0.5") == "1/ε<sub>B</sub> at ε<sub>S</sub> = 0.5"
     assert heading("auc_minus_<x>") == "AUC − AUC(&lt;x&gt;)"
     assert heading("mean@qcd") == "mean (qcd)"
+    assert heading("auc_minus_<x>:again") == "again: AUC − AUC(&lt;x&gt;)"
+    assert parts_of("rejection:again@0.5") == ("rejection", "again", "0.5")
+    assert parts_of("w1@mass:top") == ("w1", "", "mass:top")
+    assert parts_of("auc_minus_tag[network={'channels': 8}]") == ("auc_minus_tag[network={'channels': 8}]", "", "")
     assert arrange({"a.x": Estimate(1), "a.y": Estimate(2)}) == {"a": {"x": Estimate(1), "y": Estimate(2)}}
     assert [duration(s) for s in (0.4, 41, 700, 12000)] == ["400 ms", "41 s", "12 min", "3.3 h"]
 

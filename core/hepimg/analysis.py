@@ -82,6 +82,17 @@ class TaskOptions(Options):
     )
 
 
+class MetricOptions(Options):
+    """What every metric of an analysis may say besides its own options."""
+
+    metric: str = Field(description="the metric's name")
+    label: str = Field(
+        "",
+        pattern=r"^\w*$",
+        description="tells its numbers and figures from those of another metric of the same predictions: tag.auc:LABEL",
+    )
+
+
 @dataclass(frozen=True)
 class SampleEntry:
     """One sample or pool: its source, the event steps, how many rows (None: all that there are)."""
@@ -112,9 +123,10 @@ class TaskEntry:
 
 @dataclass(frozen=True)
 class MetricEntry:
-    """One metric of the analysis."""
+    """One metric of the analysis, and what tells it from others of its kind."""
 
     metric: Metric
+    label: str
     place: Place
 
 
@@ -167,5 +179,5 @@ class Analysis:
                 }
                 for entry in self.tasks.values()
             },
-            "evaluate": [named("metric", entry.metric) for entry in self.evaluate],
+            "evaluate": [{**named("metric", entry.metric), "label": entry.label} for entry in self.evaluate],
         }

@@ -13,7 +13,16 @@ from typing import Any, Union, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from hepimg.analysis import Analysis, AnalysisOptions, DataOptions, MetricEntry, SampleEntry, TaskEntry, TaskOptions
+from hepimg.analysis import (
+    Analysis,
+    AnalysisOptions,
+    DataOptions,
+    MetricEntry,
+    MetricOptions,
+    SampleEntry,
+    TaskEntry,
+    TaskOptions,
+)
 from hepimg.components import Component
 from hepimg.engine import why_engine_fails
 from hepimg.errors import ConfigError, DataError, Problem, did_you_mean
@@ -161,12 +170,24 @@ class _Builder:
                     self.complain((*place, *where), _explain(fault, model, beside))
             return None
 
-    def component(self, kind: Kind, content: Any, place: Place) -> Any:
-        """The component of ``name`` or ``{kind: name, option: value ...}``."""
+    def mapping(self, kind: Kind, content: Any, place: Place) -> dict[str, Any] | None:
+        """The long form ``{kind: name, option: value ...}`` of a component that may stand as its name alone."""
         if isinstance(content, str):
             content = {kind: content}
         if not isinstance(content, dict) or not isinstance(content.get(kind), str):
             self.complain(place, f"needed: a {kind}'s name, or {{{kind}: name, option: value}}; found {content!r}")
+            return None
+        return content
+
+    def common(self, model: type[BaseModel], content: Mapping[str, Any], place: Place) -> tuple[Any, dict[str, Any]]:
+        """What is said of every component of a kind, validated, or None; and the options of the component itself."""
+        own = {key: value for key, value in content.items() if key not in model.model_fields}
+        return self.validate(model, {key: content[key] for key in content if key not in own}, place), own
+
+    def component(self, kind: Kind, content: Any, place: Place) -> Any:
+        """The component of ``name`` or ``{kind: name, option: value ...}``."""
+        content = self.mapping(kind, content, place)
+        if content is None:
             return None
         try:
             entry = self.registry.find(kind, content[kind])
@@ -228,8 +249,7 @@ class _Builder:
         if not name.replace("_", "").replace("-", "").isalnum():
             self.complain(place, "a task's name is made of letters, digits, - and _")
             return []
-        own = {key: value for key, value in content.items() if key not in TaskOptions.model_fields}
-        common = self.validate(TaskOptions, {key: content[key] for key in content if key not in own}, place)
+        common, own = self.common(TaskOptions, content, place)
         if common is None:
             return []
         saved = self.saved(common, place)
@@ -295,18 +315,22 @@ class _Builder:
         """The metrics: one for each variant of what a metric reads alone; in a list, all variants stand together."""
         for k, content in enumerate(contents):
             place: Place = ("evaluate", k)
+            content = self.mapping("metric", content, place)
+            common, own = (None, {}) if content is None else self.common(MetricOptions, content, place)
+            if common is None:
+                continue
             try:
-                readings = list(readings_of(content, known)) if isinstance(content, dict) else [content]
+                readings = list(readings_of(own, known))
             except ValueError as error:
                 self.complain(place, str(error))
                 continue
             for reading in readings:
-                metric = self.component("metric", reading, place)
+                metric = self.component("metric", {"metric": common.metric, **reading}, place)
                 if metric is not None:
                     for sample in metric.samples():
                         if sample not in samples:
                             self.complain(place, f"no sample {sample!r}; {did_you_mean(sample, samples)}")
-                    yield MetricEntry(metric, place)
+                    yield MetricEntry(metric, common.label, place)
 
 
 def _completed(content: Mapping[str, Any]) -> Mapping[str, Any]:

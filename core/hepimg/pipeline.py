@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,8 @@ def evaluate(learner: Learner, progress: Progress) -> tuple[dict[str, Estimate],
         Numbers by name, with mean and spread over seeds added; figures with the name of their metric.
 
     Raises:
-        PluginError: a metric failed, or two give one number.
+        PluginError: a metric failed.
+        DataError: two metrics give one number.
     """
     numbers: dict[str, Estimate] = {}
     figures: list[tuple[str, Figure]] = []
@@ -177,9 +178,14 @@ def evaluate(learner: Learner, progress: Progress) -> tuple[dict[str, Estimate],
             if not (math.isfinite(estimate.value) and math.isfinite(estimate.error or 0.0)):
                 raise PluginError(f"{name} is {estimate}", where=f"metric {entry.metric.name}")
             if name in numbers:
-                raise PluginError(f"a second metric gives the number {name!r}", where=f"metric {entry.metric.name}")
+                raise DataError(
+                    f"a second metric gives the number {name!r}",
+                    where=f"metric {entry.metric.name}",
+                    fix="Give one of them a label.",
+                )
             numbers[name] = estimate
-        figures += [(entry.metric.name, figure) for figure in evaluation.figures]
+        section = f"{entry.metric.name}: {entry.label}" if entry.label else entry.metric.name
+        figures += [(section, figure) for figure in evaluation.figures]
         progress.advance()
     progress.stop()
     return numbers | over_seeds(learner.analysis, numbers), figures
@@ -192,7 +198,15 @@ def _evaluate(learner: Learner, entry: MetricEntry) -> Evaluation:
     samples = [name for name in analysis.samples if all(name in task.apply for task in tasks)]
     test = learner.dataset(samples, "test", wanted).load([port.name for port in wanted])
     with blame(metric, f"metric {metric.name}"):
-        return metric.evaluate(test, derive_seed(analysis.options.seed, "metric", metric.name))
+        evaluation = metric.evaluate(test, derive_seed(analysis.options.seed, "metric", metric.name))
+    return _labelled(evaluation, entry.label) if entry.label else evaluation
+
+
+def _labelled(evaluation: Evaluation, label: str) -> Evaluation:
+    """``tag.auc`` becomes ``tag.auc:again``, ``tag.rejection@0.5`` ``tag.rejection:again@0.5``."""
+    split = {name: name.partition("@") for name in evaluation.numbers}
+    numbers = {f"{kind}:{label}{at}{point}": evaluation.numbers[name] for name, (kind, at, point) in split.items()}
+    return Evaluation(numbers, [replace(figure, name=f"{figure.name}-{label}") for figure in evaluation.figures])
 
 
 def over_seeds(analysis: Analysis, numbers: Mapping[str, Estimate]) -> dict[str, Estimate]:

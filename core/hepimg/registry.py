@@ -22,7 +22,7 @@ RESERVED: dict[Kind, set[str]] = {
     "source": {"source", "steps", "rows", "of"},
     "step": {"step"},
     "task": {"task", "train", "apply", "saved", "train_rows", "seeds", "scan", "test_draws"},
-    "metric": {"metric"},
+    "metric": {"metric", "label"},
 }
 """Keys that an analysis file uses beside a component's options."""
 

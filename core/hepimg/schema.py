@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hepimg.analysis import AnalysisOptions, TaskOptions
+from hepimg.analysis import AnalysisOptions, MetricOptions, TaskOptions
 from hepimg.errors import ConfigError, Problem, did_you_mean
+from hepimg.options import Options
 from hepimg.registry import BASES, Kind, Registry, load_registry
+
+COMMON: dict[Kind, type[Options]] = {"task": TaskOptions, "metric": MetricOptions}
+"""What may be said of every component of a kind."""
 
 
 def component_schema(kind: str, name: str | None) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def _mapping(registry: Registry, kind: Kind, name: str, definitions: dict[str, A
     own = f"{kind}.{name}."
     options = registry.find(kind, name).component.model_json_schema(ref_template=f"#/$defs/{own}{{model}}")
     definitions |= {own + model: schema for model, schema in options.pop("$defs", {}).items()}
-    common = TaskOptions.model_json_schema()["properties"] if kind == "task" else {}
+    common = COMMON[kind].model_json_schema()["properties"] if kind in COMMON else {}
     options["properties"] = {kind: {"const": name}, **common, **options.get("properties", {})}
     options["properties"][kind] = {"const": name}
     needed = options.get("required", [])

@@ -39,19 +39,12 @@ class Profile(Metric):
         False, description="whether all bins hold equally many rows; otherwise they are evenly spaced over the range"
     )
     replicas: int = Field(100, ge=2, description="bootstrap replicas, for the errors")
-    label: str = Field(
-        "", pattern=r"^\w*$", description="ends the names of numbers and figures, where metrics share an image"
-    )
 
     @model_validator(mode="after")
     def _check(self) -> Profile:
         if not self.collections and not self.images:
             raise ValueError("name collections or images that the observables are computed from")
         return self
-
-    @property
-    def _ending(self) -> str:
-        return f"_{self.label}" if self.label else ""
 
     def reads(self) -> Sequence[Port]:
         """The column, the collections, the images."""
@@ -73,7 +66,7 @@ class Profile(Metric):
             for of, observables in values.items():
                 for name, y in observables.items():
                     per = f"{parse(name).unit}/{unit}".rstrip("/")
-                    numbers[f"{of}.{name}.slope{self._ending}@{label}"] = _slope(x[rows], y[rows], every[:, rows], per)
+                    numbers[f"{of}.{name}.slope@{label}"] = _slope(x[rows], y[rows], every[:, rows], per)
         figures = [
             self._figure(name, {of: observables[name] for of, observables in values.items()}, x, classes, every, unit)
             for name in self.names
@@ -116,9 +109,7 @@ class Profile(Metric):
             axes.set(xlabel=with_unit(self.against, unit), ylabel=with_unit(f"mean {name}", parse(name).unit))
             drawing.legend(loc="outside right upper", fontsize=9)
         caption = f"{parse(name).description}: mean in bins of {self.against}; errors are statistical."
-        return Figure(
-            f"profile-{figures.file_name(name)}{self._ending}", f"{name} against {self.against}", caption, drawing, data
-        )
+        return Figure(f"profile-{figures.file_name(name)}", f"{name} against {self.against}", caption, drawing, data)
 
 
 def _edges(x: Floats, bins: int, *, quantiles: bool) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -65,11 +65,6 @@ class Roc(Metric):
     )
     replicas: int = Field(200, ge=2, description="bootstrap replicas")
     against: str = Field("", description="task that the others' areas are compared with; empty: that of the last score")
-    label: str = Field(
-        "",
-        pattern=r"^\w*$",
-        description="ends the names of numbers and figures (auc_<label>), where metrics share a score",
-    )
 
     @model_validator(mode="after")
     def _check(self) -> Roc:
@@ -79,11 +74,6 @@ class Roc(Metric):
         if self.against and self.against not in tasks:
             raise ValueError(f"against: no score is of {self.against!r}; {did_you_mean(self.against, tasks)}")
         return self
-
-    @property
-    def ending(self) -> str:
-        """What follows the name of each number."""
-        return f"_{self.label}" if self.label else ""
 
     def reads(self) -> Sequence[Column]:
         """The scores."""
@@ -154,10 +144,10 @@ class Roc(Metric):
     def _numbers(self, score: Score, rows: Sample) -> dict[str, Estimate]:
         """Area and rejections of one score."""
         n = len(rows)
-        numbers = {f"{score.task}.auc{self.ending}": Estimate(score.auc, float(score.auc_replicas.std(ddof=1)), n)}
+        numbers = {f"{score.task}.auc": Estimate(score.auc, float(score.auc_replicas.std(ddof=1)), n)}
         weight = rows.column("weight")[~rows.is_from(self.signal)].astype(np.float64)
         for point, efficiency in enumerate(self.efficiencies):
-            name = f"{score.task}.rejection{self.ending}@{efficiency:g}"
+            name = f"{score.task}.rejection@{efficiency:g}"
             background = float(score.background[point])
             if score.background_rows[point] == 0 or background <= 0:
                 effective = weight.sum() ** 2 / (weight**2).sum()
@@ -173,9 +163,9 @@ class Roc(Metric):
         auc = np.mean([score.auc for score in scores if score.group == other])
         replicas = np.mean([score.auc_replicas for score in scores if score.group == other], axis=0)
         # A dot outside brackets ends the task's part of a name.
-        label = re.sub(r"\.(?![^\[]*\])", "_", other)
+        named = re.sub(r"\.(?![^\[]*\])", "_", other)
         return {
-            f"{score.task}.auc{self.ending}_minus_{label}": Estimate(
+            f"{score.task}.auc_minus_{named}": Estimate(
                 float(score.auc - auc), float((score.auc_replicas - replicas).std(ddof=1)), n
             )
             for score in scores
@@ -190,8 +180,7 @@ class Roc(Metric):
         averages = [Average.of([s for s in scores if s.group == group], points) for group in groups]
         figures = [draw_rejection(averages, self.signal, CURVE), draw_significance(averages, self.signal, CURVE)]
         first = {without_seed(name.removesuffix(".score")): name for name in reversed(self.scores)}
-        figures += [draw_scores(group, first[group], rows) for group in groups]
-        return [replace(figure, name=figure.name + self.ending) for figure in figures]
+        return figures + [draw_scores(group, first[group], rows) for group in groups]
 
 
 def without_seed(task: str) -> str:

@@ -128,7 +128,7 @@ def test_sites_are_told_the_same_when_they_are_drawn_as_when_they_are_learned_fr
     )
     drawn = net.sample(low, GRID, np.arange(len(dense)), seed=1, draw=0)
     when_drawn, told = torch.cat(told), []
-    net.nll(Pyramid.of(drawn, 1))
+    list(net.nll(Pyramid.of(drawn, 1)))
     ranks = ranks_of(order, (level := Pyramid.of(drawn, 1).levels[0]).support, level.energy)
     when_learned = told[0][torch.argsort(ranks, stable=True)]
     torch.testing.assert_close(when_drawn, when_learned, rtol=1e-3, atol=1e-3)

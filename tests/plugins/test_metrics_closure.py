@@ -285,12 +285,11 @@ def test_it_keeps_the_contract_of_metrics() -> None:
         **OPTIONS,
         generated=["sharpen[seed=1].image", "sharpen[seed=2].image", "other"],
         scores=["tell.truth", "tell.generated"],
-        label="again",
     )
     check_metric(metric, test)
     found = metric.evaluate(test, 1)
-    assert {"sharpen[seed=2].w1_again@mass:top", "other.patch_max_again@qcd"} <= set(found.numbers)
-    assert found.numbers["tell.two_sample_auc_again@top"].value > 0.6
+    assert {"sharpen[seed=2].w1@mass:top", "other.patch_max@qcd"} <= set(found.numbers)
+    assert found.numbers["tell.two_sample_auc@top"].value > 0.6
     migrations = [figure.name for figure in found.figures if "migration" in figure.name]
     assert len(migrations) == 4  # a seed of sharpen, and other, in each class
     without = Closure(truth="hr", generated=["other"], names=["mass"], replicas=3).evaluate(test, 1)

@@ -64,12 +64,12 @@ def test_quantiles_hold_equally_many_rows() -> None:
     np.testing.assert_allclose(everywhere, np.linspace(1, 2, 7))
 
 
-def test_quantiles_are_drawn_equally_wide_and_a_label_ends_the_names() -> None:
-    options = {"against": "mu", "collections": ["constituents"], "bins": 4, "quantiles": True, "label": "low"}
+def test_quantiles_are_drawn_equally_wide() -> None:
+    options = {"against": "mu", "collections": ["constituents"], "bins": 4, "quantiles": True}
     found = Profile(**options).evaluate(jets(np.full(40, 2), np.linspace(0, 1, 40) ** 4), 1)
-    assert list(found.numbers) == ["constituents.n_active.slope_low@one"]
+    assert list(found.numbers) == ["constituents.n_active.slope@one"]
     figure = found.figures[0]
-    assert figure.name == "profile-n_active_low"
+    assert figure.name == "profile-n_active"
     (axes,) = figure.draw.axes
     np.testing.assert_array_equal(axes.get_xticks(), np.arange(5))
     assert [tick.get_text() for tick in axes.get_xticklabels()] == [f"{edge:.2g}" for edge in figure.data["edges"]]

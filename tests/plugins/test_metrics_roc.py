@@ -139,15 +139,6 @@ def test_differences_are_paired_and_against_the_last_score():
         Roc(scores=["good.score"], signal="top", against="god")
 
 
-def test_a_label_keeps_two_metrics_of_one_score_apart():
-    plain = Roc(scores=["good.score", "fair.score"], signal="top").evaluate(toy(), 1)
-    labelled = Roc(scores=["good.score", "fair.score"], signal="top", label="again").evaluate(toy(), 1)
-    assert labelled.numbers["good.auc_again"] == plain.numbers["good.auc"]
-    assert labelled.numbers["good.rejection_again@0.5"] == plain.numbers["good.rejection@0.5"]
-    assert not set(labelled.numbers) & set(plain.numbers)
-    assert not {figure.name for figure in labelled.figures} & {figure.name for figure in plain.figures}
-
-
 def test_same_seed_same_numbers_and_rows_untouched():
     rows = toy()
     before = {name: values.copy() for name, values in rows.columns.items()}

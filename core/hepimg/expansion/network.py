@@ -1,6 +1,6 @@
 """Expansion: the network of all stages, as a likelihood to train with and as a generator."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -73,33 +73,30 @@ class Expansion(nn.Module):
     def _stages(self) -> list[Stage]:
         return cast("list[Stage]", list(self.stages))
 
-    def nll(self, pyramid: Pyramid) -> list[Tensor]:
-        """Negative log-likelihoods of each stage: (n_sites, 2), of patterns and of shares."""
+    def nll(self, pyramid: Pyramid) -> Iterator[tuple[Course, Tensor]]:
+        """Of each stage the course, and (n_sites, 2) negative log-likelihoods, of patterns and of shares."""
         state: State | None = None
         parent: Level | None = None
-        losses = []
         for stage, level, order in zip(self._stages, pyramid.levels, self.orders, strict=False):
             course = Course.of(level)
             tensor, state = stage(describe(level, parent, course), state)
-            losses.append(stage.nll(tensor, level, course, ranks_of(order, level.support, level.energy)))
+            yield course, stage.nll(tensor, level, course, ranks_of(order, level.support, level.energy))
             parent = level
-        return losses
 
     def forward(self, pyramid: Pyramid, weight: Tensor) -> Tensor:
         """The mean over images of the weighted negative log-likelihood, times their (n_images,) float32 weights."""
         parts = [
-            ((self.weights(level) * weight[level.support.images.index])[:, None] * nll).sum()
-            for level, nll in zip(pyramid.levels, self.nll(pyramid), strict=False)
+            ((self.weights(course) * weight[course.image])[:, None] * nll).sum() for course, nll in self.nll(pyramid)
         ]
         return torch.stack(parts).sum() / len(weight)
 
-    def weights(self, level: Level) -> Tensor:
+    def weights(self, course: Course) -> Tensor:
         """(n_sites,) how much the likelihood of each site counts: 1 + emphasis * sqrt(E / E of the image).
 
         A few hard cells decide mass and subjettiness, but there are ten times as many soft ones.  Since the weights
         depend only on what is given, the best model stays the true one.
         """
-        return 1 + self.emphasis * Course.of(level).fraction.float().sqrt()
+        return 1 + self.emphasis * course.fraction.float().sqrt()
 
     @torch.no_grad()
     def sample(self, images: SparseImages, grid: Grid, rows: NDArray[np.int64], seed: int, draw: int) -> SparseImages:

@@ -12,7 +12,16 @@ from typing import Any
 from hepimg.figures import rounded
 from hepimg.report.content import Content
 from hepimg.report.curves import is_broad, loss_curve, png
-from hepimg.report.tables import arrange, definitions, family_table, is_seed, metric_table, split_families, text_table
+from hepimg.report.tables import (
+    arrange,
+    definitions,
+    family_table,
+    heading,
+    is_seed,
+    metric_table,
+    split_families,
+    text_table,
+)
 
 
 def page(content: Content) -> str:
@@ -82,7 +91,7 @@ def _numbers(content: Content) -> str:
         parts.append(metric_table(others))
     for (kind, label), family in families.items():
         shown = {row: numbers for row, numbers in family.items() if not is_seed(row)} or family
-        summary = escape(f"{kind.replace('_', ' ')}: {label}")
+        summary = f"{heading(kind)}: {escape(label)}"
         parts.append(f"<details><summary>{summary}</summary>{family_table(shown)}</details>")
     return "".join(parts)
 

@@ -93,25 +93,38 @@ def _table(corner: str, columns: Sequence[str], lines: Iterable[tuple[str, Seque
 
 
 def heading(metric: str) -> str:
-    """What stands above a column: ``rejection@0.5`` as 1/ε_B at ε_S = 0.5."""
-    kind, at, point = metric.partition("@")
+    """What stands above a column: ``rejection@0.5`` as 1/ε_B at ε_S = 0.5, ``auc:check`` as check: AUC."""
+    kind, label, point = parts_of(metric)
     if kind == "auc":
-        return "AUC" + (f" {escape(at + point)}" if at else "")
-    if kind == "rejection" and at:
-        return f"1/ε<sub>B</sub> at ε<sub>S</sub> = {escape(point)}"
-    if kind.startswith("auc_minus_"):
-        return f"AUC − AUC({escape(kind.removeprefix('auc_minus_'))})"
-    return escape(kind.replace("_", " ")) + (f" ({escape(point)})" if at else "")
+        said = "AUC" + (f" {escape('@' + point)}" if point else "")
+    elif kind == "rejection" and point:
+        said = f"1/ε<sub>B</sub> at ε<sub>S</sub> = {escape(point)}"
+    elif kind.startswith("auc_minus_"):
+        said = f"AUC − AUC({escape(kind.removeprefix('auc_minus_'))})"
+    else:
+        said = escape(kind.replace("_", " ")) + (f" ({escape(point)})" if point else "")
+    return f"{escape(label)}: {said}" if label else said
 
 
-def _order(metric: str) -> tuple[int, str, float]:
-    """Areas first, then differences, then rejections by descending efficiency, then the rest as they come by name."""
-    kind, _, point = metric.partition("@")
+def parts_of(metric: str) -> tuple[str, str, str]:
+    """Kind, label and point; what is missing is empty.
+
+    >>> parts_of("rejection:again@0.5")
+    ('rejection', 'again', '0.5')
+    """
+    found = re.fullmatch(r"(.*?)(?::(\w+))?(?:@(.*))?", metric, re.DOTALL)
+    kind, label, point = found.groups("") if found else (metric, "", "")
+    return kind, label, point
+
+
+def _order(metric: str) -> tuple[str, int, str, float]:
+    """By label; then areas, differences, rejections by descending efficiency, and the rest as they come by name."""
+    kind, label, point = parts_of(metric)
     rank = 0 if kind == "auc" else 2 if kind == "rejection" else 1 if kind.startswith("auc_minus_") else 3
     try:
-        return rank, kind, -float(point)
+        return label, rank, kind, -float(point)
     except ValueError:
-        return rank, kind, 0.0
+        return label, rank, kind, 0.0
 
 
 def _cell(number: Estimate | None, best: bool) -> str:
@@ -131,10 +144,10 @@ def written(number: Estimate) -> str:
 def best_row(rows: Rows, metric: str) -> str | None:
     """The row that is better than every other by more than the error of their difference; None: there is none.
 
-    The error is the paired one where ``<metric>_minus_<other>`` was measured, else that of independent numbers.  A
+    The error is the paired one where ``<kind>_minus_<other>`` was measured, else that of independent numbers.  A
     limit is never compared from above: how good it is, is not known.
     """
-    if metric.partition("@")[0] not in HIGHER_IS_BETTER:
+    if parts_of(metric)[0] not in HIGHER_IS_BETTER:
         return None
     known = {name: row[metric] for name, row in rows.items() if metric in row and not math.isnan(row[metric].value)}
     if len(known) < 2:
@@ -149,7 +162,9 @@ def _is_better(rows: Rows, metric: str, best: str, other: str) -> bool:
     first, second = rows[best][metric], rows[other][metric]
     if second.limit:
         return False
-    paired = rows[best].get(f"{metric}_minus_{other}") or rows[other].get(f"{metric}_minus_{best}")
+    kind = parts_of(metric)[0]
+    ending = metric.removeprefix(kind)
+    paired = rows[best].get(f"{kind}_minus_{other}{ending}") or rows[other].get(f"{kind}_minus_{best}{ending}")
     if paired is not None and paired.error is not None and not seeds_of(rows, best) + seeds_of(rows, other):
         return abs(paired.value) > paired.error
     if (first.error is None and not first.limit) or second.error is None:

@@ -26,9 +26,7 @@ MARKERS = "osD^vP"
 """A marker for each time that the colours begin anew."""
 
 
-def draw_distances(
-    distances: Mapping[str, Numbers], models: Sequence[Model], names: Sequence[str], ending: str
-) -> Figure:
+def draw_distances(distances: Mapping[str, Numbers], models: Sequence[Model], names: Sequence[str]) -> Figure:
     """The distance of each model from the truth over the statistical floor: classes as panels, observables as lines."""
     data: dict[str, NDArray[np.generic]] = {}
     with figures.style():
@@ -46,7 +44,7 @@ def draw_distances(
         "samples of this size. Both share their low-resolution images, so that values below 1 occur. "
         f"Lines at 1 and 1.5; errors by the bootstrap; a point for each seed; what is below {LEAST} is drawn there."
     )
-    return Figure(f"closure-distances{ending}", "Distances over the floor", caption, drawing, data)
+    return Figure("closure-distances", "Distances over the floor", caption, drawing, data)
 
 
 def draw_correlations(
@@ -54,7 +52,6 @@ def draw_correlations(
     of_draws: Mapping[str, Numbers],
     models: Sequence[Model],
     names: Sequence[str],
-    ending: str,
 ) -> Figure:
     """The correlation of each observable with the truth, jet by jet, and of two draws with each other."""
     data: dict[str, NDArray[np.generic]] = {}
@@ -69,7 +66,7 @@ def draw_correlations(
         "Correlation of each observable of generated and true jets (filled), and of two draws for the same jet (open): "
         "equal where a model draws from the posterior. Errors by the bootstrap; a point for each seed."
     )
-    return Figure(f"closure-correlations{ending}", "Correlations jet by jet", caption, drawing, data)
+    return Figure("closure-correlations", "Correlations jet by jet", caption, drawing, data)
 
 
 def _points(

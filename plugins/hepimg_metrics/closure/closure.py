@@ -75,9 +75,6 @@ class Closure(Metric):
         "cannot tell the classes apart is right for the mixture only",
     )
     replicas: int = Field(100, ge=2, description="bootstrap replicas")
-    label: str = Field(
-        "", pattern=r"^\w*$", description="ends the names of numbers and figures, where metrics share an image"
-    )
 
     @model_validator(mode="after")
     def _check(self) -> Closure:
@@ -103,10 +100,6 @@ class Closure(Metric):
     def _tellers(self) -> list[str]:
         """The tasks behind the scores."""
         return list(dict.fromkeys(task_of(score) for score in self.scores))
-
-    @property
-    def _ending(self) -> str:
-        return f"_{self.label}" if self.label else ""
 
     def reads(self) -> Sequence[Image | Column]:
         """All images, and the scores."""
@@ -168,7 +161,7 @@ class Closure(Metric):
 
     def _class(self, jets: Jets, seed: int) -> tuple[dict[str, Estimate], list[Figure]]:
         """Numbers and figures of the jets of one class."""
-        compared = Comparison(jets, self.truth, self.low, self.names, seed, self._ending)
+        compared = Comparison(jets, self.truth, self.low, self.names, seed)
         found = {self.truth: compared.truth_numbers()}
         shown = drawn(self._models)
         for model in self._models:
@@ -176,16 +169,11 @@ class Closure(Metric):
         for task in self._tellers:
             found[task] = compared.score_numbers(f"{task}.{TRUTH}", f"{task}.{GENERATED}")
         numbers = {
-            f"{owner}.{self._named(name, jets.label)}": number
+            f"{owner}.{_named(name, jets.label)}": number
             for owner, owned in found.items()
             for name, number in owned.items()
         }
         return numbers, compared.figures()
-
-    def _named(self, name: str, label: str) -> str:
-        """``w1@mass`` of the class top is ``w1@mass:top``; ``patch_max`` is ``patch_max@top``."""
-        kind, at, observable = name.partition("@")
-        return f"{kind}{self._ending}@{observable}{':' if at else ''}{label}"
 
     def _charts(self, numbers: Mapping[str, Estimate], labels: Sequence[str]) -> list[Figure]:
         """All models and observables at a glance."""
@@ -196,15 +184,20 @@ class Closure(Metric):
             for kind in ("w1_over_floor", "correlation", "draws_correlation")
         )
         return [
-            draw_distances(over_floor, self._models, self.names, self._ending),
-            draw_correlations(with_truth, of_draws, self._models, self.names, self._ending),
+            draw_distances(over_floor, self._models, self.names),
+            draw_correlations(with_truth, of_draws, self._models, self.names),
         ]
 
     def _chosen(self, numbers: Mapping[str, Estimate], kind: str, label: str) -> dict[tuple[str, str], Estimate]:
         """One kind of number of one class, by model and observable."""
         names = {
-            (model.name, name): f"{model.name}.{self._named(f'{kind}@{name}', label)}"
+            (model.name, name): f"{model.name}.{_named(f'{kind}@{name}', label)}"
             for model in self._models
             for name in self.names
         }
         return {key: numbers[name] for key, name in names.items() if name in numbers}
+
+
+def _named(name: str, label: str) -> str:
+    """``w1@mass`` of the class top is ``w1@mass:top``; ``patch_max`` is ``patch_max@top``."""
+    return f"{name}{':' if '@' in name else '@'}{label}"

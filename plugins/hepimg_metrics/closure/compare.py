@@ -34,10 +34,9 @@ class Comparison:
         low: name of the low-resolution image; empty: none.
         names: observables.
         seed: of everything random.
-        ending: of the names of figures.
     """
 
-    def __init__(self, jets: Jets, truth: str, low: str, names: Sequence[str], seed: int, ending: str) -> None:
+    def __init__(self, jets: Jets, truth: str, low: str, names: Sequence[str], seed: int) -> None:
         self.jets, self.names, self.seed = jets, list(names), seed
         self.truth = Seen.of(jets.rows.image(truth), self.names)
         splits = np.array(list(halves(jets.event, SPLITS, seed)), bool).reshape(-1, len(jets))
@@ -47,7 +46,7 @@ class Comparison:
         self.low = Seen.of(jets.rows.image(low), self.names) if low else None
         self.factors = (self.low and factors_between(self.truth.images.grid, self.low.images.grid)) or (1, 1)
         self.patches = {content: {"HR": self._patch(self.truth, content)} for content in CONTENTS}
-        self.shown = Shown(jets, self.truth, self.low, {}, {}, {}, ending)
+        self.shown = Shown(jets, self.truth, self.low, {}, {}, {})
 
     def truth_numbers(self) -> Numbers:
         """The floor of each observable; with a low-resolution image, the mean neighbouring pairs, and the agreement."""

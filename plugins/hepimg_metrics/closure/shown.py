@@ -21,7 +21,6 @@ class Shown:
         pooled: these at low resolution, with their spectra only; empty where there is no low-resolution image.
         shares: for the models with several draws: (1 + replicas, draws + 1) fraction of jets with each rank of the
             truth, by observable.
-        ending: of the names of figures.
     """
 
     jets: Jets
@@ -30,7 +29,6 @@ class Shown:
     models: dict[str, Seen]
     pooled: dict[str, Seen]
     shares: dict[str, Mapping[str, Floats]]
-    ending: str
 
     @property
     def label(self) -> str:
@@ -44,7 +42,7 @@ class Shown:
 
     def figure_name(self, what: str) -> str:
         """``closure-spectra-top``."""
-        return f"closure-{what}-{self.label}{self.ending}"
+        return f"closure-{what}-{self.label}"
 
 
 def is_spectrum(name: str) -> bool:
