@@ -62,6 +62,7 @@ CASES = {
     "label of two words": ("metric: roc", "metric: roc, label: at last", ":19: evaluate[0].label: String should match pattern"),
     "unknown option of a metric": ("metric: roc", "metric: roc, labl: x", ":19: evaluate[0].labl: unknown key; did you mean 'label'"),
     "metric without a name": ("metric: roc", "metrik: roc", "needed: a metric's name, or {metric: name, option: value}"),
+    "nothing that both scores are for": ("signal: top}\n  trees: {task: trees, signal", "signal: top, apply: [qcd]}\n  trees: {task: trees, apply: [top], signal", ":19: evaluate[0]: no sample has all the predictions that are read"),
     "unknown process": ("process: dijet", "process: dijets", ":10: samples.qcd.process"),
     "unknown sample": ("observables: [mass, tau1]", "train: [qdc], observables: [mass]", "no sample 'qdc'; did you mean 'qcd'?"),
     "unknown signal": ("image: image, signal: top", "image: image, signal: tops", ":16: tasks.tag: no sample 'tops'; did you mean 'top'?"),

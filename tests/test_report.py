@@ -27,6 +27,8 @@ from hepimg.report.tables import (
     written,
 )
 
+AUCS = {"a": 0.9605, "b": 0.96}
+
 VOID = {"meta", "img", "br", "link", "hr"}
 
 
@@ -215,6 +217,14 @@ def test_of_unknown_metrics_none_is_best():
     table = {"a": {"loss": Estimate(9, 0.1)}, "b": {"loss": Estimate(1, 0.1)}}
     assert best_row(table, "loss") is None
     assert "<strong>" not in metric_table(table)
+
+
+def test_the_best_of_means_over_seeds_is_judged_with_the_errors_of_the_seeds():
+    seeds = {f"{name}[seed={k}]": {"auc": Estimate(value, 0.0015)} for name, value in AUCS.items() for k in (1, 2, 3)}
+    means = {name: {"auc": Estimate(value, 0.0001, 3)} for name, value in AUCS.items()}
+    assert best_row(means, "auc") == "a"
+    assert best_row(means, "auc", among={**means, **seeds}) is None
+    assert "<strong>" not in metric_table(means, among={**means, **seeds})
 
 
 def test_numbers_and_headings_as_written():

@@ -150,6 +150,11 @@ class Analysis:
         """The engine of the sparse convolutions; ``auto`` is resolved."""
         return resolve_engine(self.options.engine, self.options.device)
 
+    def samples_of(self, metric: Metric) -> list[str]:
+        """The samples that a metric looks at: those for which all predictions that it reads are made."""
+        read = [self.tasks[task] for port in metric.reads() if (task := port.name.rpartition(".")[0]) in self.tasks]
+        return [name for name in self.samples if all(name in task.apply for task in read)]
+
     def resolved(self) -> dict[str, Any]:
         """The analysis with every default written out."""
 

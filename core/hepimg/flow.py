@@ -165,6 +165,8 @@ class _Check:
         for metric in analysis.evaluate:
             self.read(metric.metric, ports, metric.place)
             self.judge_samples(metric.metric, set(metric.metric.samples()), metric.place)
+            if not analysis.samples_of(metric.metric):
+                self.complain(metric.place, "no sample has all the predictions that are read: see apply of their tasks")
             if not self.problems:
                 try:
                     metric.metric.check(ports)

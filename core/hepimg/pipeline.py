@@ -194,9 +194,7 @@ def evaluate(learner: Learner, progress: Progress) -> tuple[dict[str, Estimate],
 def _evaluate(learner: Learner, entry: MetricEntry) -> Evaluation:
     analysis, metric = learner.analysis, entry.metric
     wanted = metric.reads()
-    tasks = [analysis.tasks[port.name.rpartition(".")[0]] for port in wanted if "." in port.name]
-    samples = [name for name in analysis.samples if all(name in task.apply for task in tasks)]
-    test = learner.dataset(samples, "test", wanted).load([port.name for port in wanted])
+    test = learner.dataset(analysis.samples_of(metric), "test", wanted).load([port.name for port in wanted])
     with blame(metric, f"metric {metric.name}"):
         evaluation = metric.evaluate(test, derive_seed(analysis.options.seed, "metric", metric.name))
     return _labelled(evaluation, entry.label) if entry.label else evaluation

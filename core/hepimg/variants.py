@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,16 @@ class Variant:
     def labels(self) -> dict[str, str]:
         """All that tells it from the other variants that a name stands for."""
         return {**self.scan, **self.seeds}
+
+
+def without_seeds(name: str) -> str:
+    """The group of a variant.
+
+    >>> without_seeds("tell[epochs=4,seed=2,tell.seed=1]")
+    'tell[epochs=4]'
+    """
+    left = re.sub(r"(?<=[\[,])([\w-]+\.)?seed=\d+(,|(?=\]))", "", name)
+    return left.replace(",]", "]").replace("[]", "")
 
 
 Known = dict[str, list[Variant]]

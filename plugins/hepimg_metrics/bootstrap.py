@@ -1,4 +1,4 @@
-"""The bootstrap: test rows drawn again and again, the same draw for everything that is compared."""
+"""Test rows drawn again and again, and halved: whole events, within each class."""
 
 from __future__ import annotations
 
@@ -26,13 +26,48 @@ def resamples(
         (n,) multiplicities.
     """
     random = np.random.default_rng(seed)
-    groups = []
-    for number in np.unique(classes):
-        rows = np.flatnonzero(classes == number)
-        events, which = np.unique(event[rows], return_inverse=True)
-        groups.append((rows, len(events), which))
+    groups = list(_events(classes, event))
     for _ in range(replicas):
         counts = np.zeros(len(classes))
         for rows, size, which in groups:
             counts[rows] = np.bincount(random.integers(size, size=size), minlength=size)[which]
         yield counts
+
+
+def halves(
+    classes: NDArray[np.integer], event: NDArray[np.integer], number: int, seed: int
+) -> Iterator[NDArray[np.bool_]]:
+    """Random halves of the rows: of the events of each class.
+
+    Args:
+        classes: (n,) number of the class of each row.
+        event: (n,) number of its event.
+        number: how many.
+        seed: of the choice.
+
+    Yields:
+        (n,) which rows are in the first half; nothing where no class has two events.
+    """
+    random = np.random.default_rng(seed)
+    groups = list(_events(classes, event))
+    for _ in range(number if any(size > 1 for _, size, _ in groups) else 0):
+        first = np.zeros(len(classes), bool)
+        for rows, size, which in groups:
+            first[rows] = (random.permutation(size) < size // 2)[which]
+        yield first
+
+
+def spread(replicas: NDArray[np.float64]) -> float | None:
+    """The standard deviation over the replicas in which a number exists; None: there are not two."""
+    known = replicas[np.isfinite(replicas)]
+    return float(known.std(ddof=1)) if len(known) > 1 else None
+
+
+def _events(
+    classes: NDArray[np.integer], event: NDArray[np.integer]
+) -> Iterator[tuple[NDArray[np.int64], int, NDArray[np.int64]]]:
+    """Of each class: its rows, how many events these have, and which event each of them is of."""
+    for number in np.unique(classes):
+        rows = np.flatnonzero(classes == number)
+        events, which = np.unique(event[rows], return_inverse=True)
+        yield rows, len(events), which

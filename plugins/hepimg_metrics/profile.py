@@ -13,8 +13,8 @@ from pydantic import Field, model_validator
 from hepimg.components import Column, Estimate, Evaluation, Figure, Image, Metric, Port
 from hepimg.observables import ObservableName, compute, parse
 from hepimg.sample import Sample
-from hepimg_metrics.bootstrap import resamples
-from hepimg_metrics.rows import particles_for, rows_of_classes
+from hepimg_metrics.bootstrap import resamples, spread
+from hepimg_metrics.rows import check_finite, particles_for, rows_of_classes, undotted
 
 Floats = NDArray[np.float64]
 
@@ -52,8 +52,13 @@ class Profile(Metric):
         return [Column(self.against), *collections, *(Image(name) for name in self.images)]
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
-        """Numbers ``<collection or image>.<observable>.slope@<class>``; a figure of each observable."""
+        """Numbers ``<collection or image>.<observable>.slope_against_<column>@<class>``; figures of each observable.
+
+        Raises:
+            DataError: there are no rows, or a value of the column is not finite.
+        """
         classes = rows_of_classes(test, self.name)
+        check_finite(test, [self.against], self.name)
         particles = {name: test.collection(name).particles() for name in self.collections}
         particles |= {name: test.image(name).particles() for name in self.images}
         values = {name: compute(self.names, of) for name, of in particles.items()}
@@ -61,12 +66,14 @@ class Profile(Metric):
         draws = np.array(list(resamples(test.column("sample"), test.column("event"), self.replicas, seed)))
         every = np.concatenate([weight[None], draws * weight])
         unit = test.units.get(self.against, "")
-        numbers = {}
+        slope = f"slope_against_{undotted(self.against)}"
+        numbers: dict[str, Estimate] = {}
         for label, rows in classes.items():
             for of, observables in values.items():
                 for name, y in observables.items():
                     per = f"{parse(name).unit}/{unit}".rstrip("/")
-                    numbers[f"{of}.{name}.slope@{label}"] = _slope(x[rows], y[rows], every[:, rows], per)
+                    if (found := _slope(x[rows], y[rows], every[:, rows], per)) is not None:
+                        numbers[f"{of}.{name}.{slope}@{label}"] = found
         figures = [
             self._figure(name, {of: observables[name] for of, observables in values.items()}, x, classes, every, unit)
             for name in self.names
@@ -104,7 +111,7 @@ class Profile(Metric):
                     axes.errorbar(where, mean, error, half, label=f"{label}, {of}", **style)
                     data |= {f"{label}.{of}.{key}": v for key, v in (("x", centre), ("mean", mean), ("error", error))}
             if self.quantiles:
-                axes.set_xticks(np.arange(len(edges)), [f"{edge:.2g}" for edge in edges])
+                axes.set_xticks(np.arange(len(edges)), _written(edges))
                 axes.minorticks_off()
             axes.set(xlabel=with_unit(self.against, unit), ylabel=with_unit(f"mean {name}", parse(name).unit))
             drawing.legend(loc="outside right upper", fontsize=9)
@@ -120,6 +127,15 @@ def _edges(x: Floats, bins: int, *, quantiles: bool) -> Floats:
     return np.linspace(low, high if high > low else low + 1.0, bins + 1)
 
 
+def _written(edges: Floats) -> list[str]:
+    """The edges with as many digits as tell them apart, two at least."""
+    for digits in range(2, 17):
+        written = [np.format_float_positional(edge, digits, fractional=False, trim="-") for edge in edges]
+        if len(set(written)) == len(edges):
+            break
+    return written
+
+
 def _means(y: Floats, which: NDArray[np.int64], every: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
     """The bins that hold rows, the means there by the first row of (1 + replicas, n) weights, errors by the others.
 
@@ -129,17 +145,14 @@ def _means(y: Floats, which: NDArray[np.int64], every: Floats) -> tuple[NDArray[
     inside = (which == full[:, None]).T
     total = every @ inside
     means = np.divide((every * y) @ inside, total, out=np.full(total.shape, np.nan), where=total > 0)
-    return full, means[0], np.array([_spread(column[np.isfinite(column)]) for column in means[1:].T])
+    return full, means[0], np.array([spread(column) or 0.0 for column in means[1:].T])
 
 
-def _spread(values: Floats) -> float:
-    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
-
-
-def _slope(x: Floats, y: Floats, every: Floats, unit: str) -> Estimate:
-    """Weighted least squares of y = a + b x: b, and its error by the replicas; 0 where x never changes."""
+def _slope(x: Floats, y: Floats, every: Floats, unit: str) -> Estimate | None:
+    """Weighted least squares of y = a + b x: b, with its error by the replicas; None where x does not change."""
     total = every.sum(axis=1, keepdims=True)
     dx, dy = x - every @ x[:, None] / total, y - every @ y[:, None] / total
-    spread = (every * dx**2).sum(axis=1)
-    slopes = np.divide((every * dx * dy).sum(axis=1), spread, out=np.zeros(len(spread)), where=spread > 0)
-    return Estimate(float(slopes[0]), float(slopes[1:].std(ddof=1)), len(x), unit=unit)
+    variance = (every * dx**2).sum(axis=1)
+    nowhere = np.full(len(variance), np.nan)
+    slopes = np.divide((every * dx * dy).sum(axis=1), variance, out=nowhere, where=variance > 0)
+    return Estimate(float(slopes[0]), spread(slopes[1:]), len(x), unit=unit) if variance[0] > 0 else None

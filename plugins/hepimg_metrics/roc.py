@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -14,8 +13,10 @@ from pydantic import Field, model_validator
 from hepimg.components import Column, Estimate, Evaluation, Figure, Metric
 from hepimg.errors import DataError, did_you_mean
 from hepimg.sample import Sample
-from hepimg_metrics.bootstrap import resamples
+from hepimg.variants import without_seeds
+from hepimg_metrics.bootstrap import resamples, spread
 from hepimg_metrics.ranking import Floats, Ranking
+from hepimg_metrics.rows import check_finite, undotted
 
 CURVE = np.linspace(0.005, 1.0, 200)
 """Signal efficiencies at which curves are drawn."""
@@ -30,7 +31,7 @@ class Score:
 
     Args:
         task: how its numbers are called: the task, for a prediction ``score``, else the whole prediction.
-        group: the task without its seed; curves of one group are drawn as one.
+        group: the task without its seeds; curves of one group are drawn as one.
         auc: the area under the curve.
         auc_replicas: (replicas,) the same for each replica.
         background: (points,) background efficiency at each signal efficiency.
@@ -70,7 +71,7 @@ class Roc(Metric):
     def _check(self) -> Roc:
         if len(set(self.scores)) < len(self.scores):
             raise ValueError(f"a score is named twice: {self.scores}")
-        tasks = [without_seed(score.removesuffix(".score")) for score in self.scores]
+        tasks = [without_seeds(score.removesuffix(".score")) for score in self.scores]
         if self.against and self.against not in tasks:
             raise ValueError(f"against: no score is of {self.against!r}; {did_you_mean(self.against, tasks)}")
         return self
@@ -109,23 +110,22 @@ class Roc(Metric):
                     needed="weights with a positive sum",
                     fix="Raise data.rows.",
                 )
-        for score in self.scores:
-            if not np.isfinite(rows.column(score)).all():
-                missing = int(np.sum(~np.isfinite(rows.column(score))))
-                raise DataError(f"{score} is not finite for {missing} of {len(rows)} test rows", where="metric roc")
+        check_finite(rows, self.scores, self.name)
         return rows
 
     def _evaluate(self, rows: Sample, seed: int) -> Iterator[Score]:
-        """Every score on the same replicas."""
+        """Every score on the same replicas, but those in which signal or background have no weight."""
         is_signal, weight = rows.is_from(self.signal), rows.column("weight").astype(np.float64)
         points = np.concatenate([self.efficiencies, CURVE])
         rankings = [Ranking(rows.column(name).astype(np.float64), is_signal) for name in self.scores]
-        auc = np.zeros((len(rankings), self.replicas))
-        background = np.zeros((len(rankings), self.replicas, len(points)))
         draws = resamples(rows.column("sample"), rows.column("event"), self.replicas, seed)
-        for replica, drawn in enumerate(draws):
+        drawn = [counts * weight for counts in draws]
+        drawn = [every for every in drawn if every[is_signal].sum() > 0 and every[~is_signal].sum() > 0]
+        auc = np.zeros((len(rankings), len(drawn)))
+        background = np.zeros((len(rankings), len(drawn), len(points)))
+        for replica, every in enumerate(drawn):
             for k, ranking in enumerate(rankings):
-                passing = ranking.passing(drawn * weight)
+                passing = ranking.passing(every)
                 auc[k, replica] = passing.auc
                 background[k, replica] = passing.background[passing.cuts(points)]
         for k, ranking in enumerate(rankings):
@@ -133,7 +133,7 @@ class Roc(Metric):
             cuts = passing.cuts(points)
             yield Score(
                 task=self.scores[k].removesuffix(".score"),
-                group=without_seed(self.scores[k].removesuffix(".score")),
+                group=without_seeds(self.scores[k].removesuffix(".score")),
                 auc=passing.auc,
                 auc_replicas=auc[k],
                 background=passing.background[cuts],
@@ -144,7 +144,7 @@ class Roc(Metric):
     def _numbers(self, score: Score, rows: Sample) -> dict[str, Estimate]:
         """Area and rejections of one score."""
         n = len(rows)
-        numbers = {f"{score.task}.auc": Estimate(score.auc, float(score.auc_replicas.std(ddof=1)), n)}
+        numbers = {f"{score.task}.auc": Estimate(score.auc, spread(score.auc_replicas), n)}
         weight = rows.column("weight")[~rows.is_from(self.signal)].astype(np.float64)
         for point, efficiency in enumerate(self.efficiencies):
             name = f"{score.task}.rejection@{efficiency:g}"
@@ -153,8 +153,8 @@ class Roc(Metric):
                 effective = weight.sum() ** 2 / (weight**2).sum()
                 numbers[name] = Estimate(float(effective / RULE_OF_THREE), None, n, limit=True)
             else:
-                error = float(score.background_replicas[:, point].std(ddof=1)) / background**2
-                numbers[name] = Estimate(1 / background, error, n)
+                error = spread(score.background_replicas[:, point])
+                numbers[name] = Estimate(1 / background, None if error is None else error / background**2, n)
         return numbers
 
     def _differences(self, scores: Sequence[Score], n: int) -> dict[str, Estimate]:
@@ -162,11 +162,9 @@ class Roc(Metric):
         other = self.against or scores[-1].group
         auc = np.mean([score.auc for score in scores if score.group == other])
         replicas = np.mean([score.auc_replicas for score in scores if score.group == other], axis=0)
-        # A dot outside brackets ends the task's part of a name.
-        named = re.sub(r"\.(?![^\[]*\])", "_", other)
         return {
-            f"{score.task}.auc_minus_{named}": Estimate(
-                float(score.auc - auc), float((score.auc_replicas - replicas).std(ddof=1)), n
+            f"{score.task}.auc_minus_{undotted(other)}": Estimate(
+                float(score.auc - auc), spread(score.auc_replicas - replicas), n
             )
             for score in scores
             if score.group != other
@@ -179,10 +177,5 @@ class Roc(Metric):
         points = slice(len(self.efficiencies), None)
         averages = [Average.of([s for s in scores if s.group == group], points) for group in groups]
         figures = [draw_rejection(averages, self.signal, CURVE), draw_significance(averages, self.signal, CURVE)]
-        first = {without_seed(name.removesuffix(".score")): name for name in reversed(self.scores)}
+        first = {without_seeds(name.removesuffix(".score")): name for name in reversed(self.scores)}
         return figures + [draw_scores(group, first[group], rows) for group in groups]
-
-
-def without_seed(task: str) -> str:
-    """``tag[strength=10,seed=2]`` without its seed: ``tag[strength=10]``."""
-    return re.sub(r",?seed=\d+", "", task).replace("[,", "[").replace("[]", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -17,13 +18,35 @@ def rows_of_classes(test: Sample, metric: str) -> dict[str, NDArray[np.bool_]]:
     """(n_rows,) which test rows are of each class, for the classes that have any.
 
     Raises:
-        DataError: there are no test rows.
+        DataError: there are no test rows, or those of a class have no weight.
     """
     rows = {name: test.is_from(name) for name in test.classes}
     rows = {name: chosen for name, chosen in rows.items() if chosen.any()}
     if not rows:
         raise DataError("no test rows", where=f"metric {metric}", fix="Raise data.rows.")
+    for name, chosen in rows.items():
+        if not test.column("weight")[chosen].sum() > 0:
+            raise DataError(
+                f"test rows of {name} without weight", where=f"metric {metric}", needed="weights with a positive sum"
+            )
     return rows
+
+
+def check_finite(test: Sample, columns: Iterable[str], metric: str) -> None:
+    """Raise DataError where a column that a metric reads is not finite."""
+    for name in columns:
+        missing = int(np.sum(~np.isfinite(test.column(name))))
+        if missing:
+            raise DataError(f"{name} is not finite for {missing} of {len(test)} test rows", where=f"metric {metric}")
+
+
+def undotted(name: str) -> str:
+    """A name within a number's name, where a dot outside brackets would end the task's part.
+
+    >>> undotted("tag[strength=0.1].score")
+    'tag[strength=0.1]_score'
+    """
+    return re.sub(r"\.(?![^\[]*\])", "_", name)
 
 
 def particles_for(names: Iterable[str], collection: str) -> Collection:

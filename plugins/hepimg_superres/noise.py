@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from hepimg.components import Collection, Column, Field, Port, RowKind, Shard, S
 
 if TYPE_CHECKING:
     from hepimg.sample import Sample
+
+HalfTurn = Annotated[NonNegativeFloat, Field(le=math.pi)]
 
 BATCH = 500
 """Jets made at a time; a shard's jets do not depend on it."""
@@ -35,7 +38,7 @@ class Noise(Source):
 
     particles: int = Field(150, ge=0, description="particles of each jet; 0: blank jets")
     sigma: float = Field(1.0, gt=0, description="GeV; pT is |x|, x being normal with this standard deviation")
-    window: tuple[NonNegativeFloat, NonNegativeFloat] = Field(
+    window: tuple[NonNegativeFloat, HalfTurn] = Field(
         (1.0, 1.0), description="particles lie within this distance of the origin, uniformly in y and in phi (radians)"
     )
 

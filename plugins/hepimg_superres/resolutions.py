@@ -31,8 +31,10 @@ def doublings(fine: Grid, coarse: Grid) -> int:
     Raises:
         ValueError: it never does.
     """
-    factor, rest = divmod(fine.shape[0], coarse.shape[0])
-    if rest or factor < 2 or factor & (factor - 1) or fine.pooled(factor) != coarse:
+    factor = fine.shape[0] // coarse.shape[0]
+    # A grid that is pooled by what does not divide it has a narrower cell at the end.
+    is_whole = fine.shape == (factor * coarse.shape[0], factor * coarse.shape[1])
+    if factor < 2 or factor & (factor - 1) or not is_whole or fine.pooled(factor) != coarse:
         raise ValueError(f"{coarse} is not {fine} pooled by 2, 4, 8 ...: make it with the step pool")
     return factor.bit_length() - 1
 

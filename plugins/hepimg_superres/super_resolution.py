@@ -81,7 +81,7 @@ class SuperResolution(Task):
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     name: ClassVar[str] = "super_resolution"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     libraries: ClassVar[tuple[str, ...]] = ("lightning",)
     prediction_options: ClassVar[tuple[str, ...]] = ("draws",)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def weights_of(*data: Dataset) -> NDArray[np.float64]:
-    """The weights of all rows; nothing else is read."""
+    """The weights of all rows; no step is run."""
     found = [replace(some, names=("weight",), steps=()).load().column("weight") for some in data if len(some)]
     return np.concatenate([np.zeros(0), *found])
 

@@ -178,3 +178,18 @@ def test_a_dense_body_computes_where_nothing_is():
     features, dense = net.stages[0].body(known, None)
     image, row, column = level.support.sites.long().unbind(1)
     assert torch.equal(features, dense[image, :, row, column])
+
+
+def test_all_bodies_speak_as_loudly_of_what_is_there():
+    """Empty cells are many: spoke they too, all sites of an image would feel the same."""
+    dense = np.zeros((3, 128**2))
+    dense.ravel()[np.random.default_rng(1).choice(dense.size, 60, replace=False)] = np.linspace(1, 100, 60)
+    level = Pyramid.of(SparseImages.from_dense(dense.reshape(3, 128, 128), Grid.square(1.0, 128)), 1).levels[0]
+    known = describe(level, None, Course.of(level))
+    spreads = []
+    for is_dense in (False, True):
+        torch.manual_seed(0)
+        net = Expansion(1, channels=32, blocks=(2,), kernel=5, dense=is_dense)
+        features, _ = net.stages[0].body(known, None)
+        spreads.append(features.std(0).mean().item())
+    assert spreads[1] == pytest.approx(spreads[0], rel=0.5)

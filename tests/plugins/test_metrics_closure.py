@@ -17,14 +17,14 @@ from hepimg.grid import Grid
 from hepimg.images import PT, SparseImages
 from hepimg.sample import Sample
 from hepimg.testing import check_metric
+from hepimg_metrics.bootstrap import halves
 from hepimg_metrics.closure.cells import neighbours
 from hepimg_metrics.closure.closure import Closure
-from hepimg_metrics.closure.jets import Jets
 from hepimg_metrics.closure.low import pooled
 from hepimg_metrics.closure.models import drawn, models_of
 from hepimg_metrics.closure.posterior import correlations, ranks
 from hepimg_metrics.closure.two_sample import area
-from hepimg_metrics.closure.wasserstein import distances, floor, halves
+from hepimg_metrics.closure.wasserstein import distances, floor
 
 FACTOR = 4
 GRID = Grid.square(1.0, 16)
@@ -98,11 +98,11 @@ def test_the_floor_is_the_mean_distance_of_independent_samples() -> None:
     direct = [distances(random.exponential(size=n), random.exponential(size=n), ones)[0] for _ in range(300)]
     estimates = []
     for seed in range(10):
-        found = floor(random.exponential(size=n), ones[0], np.array(list(halves(np.arange(n), 50, seed))))
+        found = floor(random.exponential(size=n), ones[0], np.array(list(halves(np.zeros(n), np.arange(n), 50, seed))))
         assert found is not None
         estimates.append(found.value)
     assert np.mean(estimates) == pytest.approx(np.mean(direct), rel=0.08)
-    assert floor(np.ones(n), ones[0], np.array(list(halves(np.arange(n), 5, 1)))) is None
+    assert floor(np.ones(n), ones[0], np.array(list(halves(np.zeros(n), np.arange(n), 5, 1)))) is None
 
 
 def test_classes_together_are_judged_as_one() -> None:
@@ -112,24 +112,35 @@ def test_classes_together_are_judged_as_one() -> None:
     both = judge(rows_of(truth, ("qcd", "top"), **made), together=True).numbers
     assert {name.rpartition(":")[2] for name in both if "w1@" in name} == {"qcd", "top", "together"}
     for name in NAMES:
-        for number in (f"sharpen.w1@{name}", f"sharpen.w1_over_floor@{name}", f"hr.floor@{name}"):
-            assert both[f"{number}:together"].value == one[f"{number}:qcd"].value
+        assert both[f"sharpen.w1@{name}:together"].value == one[f"sharpen.w1@{name}:qcd"].value
     with pytest.raises(DataError, match="a sample called together"):
         judge(rows_of(truth, ("together",), **made), together=True)
 
 
-def test_events_of_different_samples_are_different() -> None:
-    rows = rows_of(images(6, 1), ("qcd", "top"))
-    rows.columns["event"][:] = np.arange(6) // 2
-    assert len(np.unique(Jets("together", rows, np.ones((1, 6))).event)) == 6
-
-
 def test_rows_of_one_event_stay_in_one_half() -> None:
-    event = np.repeat(np.arange(10), 3)
-    for half in halves(event, 5, 1):
+    event, one = np.repeat(np.arange(10), 3), np.zeros(30, int)
+    for half in halves(one, event, 5, 1):
         assert half.sum() == 15
         assert all(len(set(half[event == k])) == 1 for k in range(10))
-    assert not list(halves(np.zeros(4, np.int64), 5, 1))
+    assert not list(halves(one[:4], np.zeros(4, np.int64), 5, 1))
+
+
+def test_each_class_is_halved() -> None:
+    """Truth and generated rows are of as many jets of each class: so are the halves that tell their floor."""
+    classes = np.repeat([0, 1], [20, 40])
+    event = np.concatenate([np.arange(20), np.repeat(np.arange(20), 2)])  # the numbers of events are each class's own
+    for half in halves(classes, event, 5, 1):
+        assert half[classes == 0].sum() == 10
+        assert half[classes == 1].sum() == 20
+    values, ones = np.where(classes == 0, 0.0, 100.0), np.ones(60)
+    assert floor(values, ones, np.array(list(halves(classes, event, 5, 1)))) is None
+    assert floor(values, ones, np.array(list(halves(0 * classes, np.arange(60), 5, 1)))) is not None
+
+
+def test_trees_need_two_leaves_on_each_half() -> None:
+    for n, exists in ((90, False), (120, True)):
+        found = judge(rows_of(images(n, 1), sharpen_image=images(n, 2)), trees=True).numbers
+        assert ("sharpen.trees_auc@qcd" in found) == exists
 
 
 @pytest.mark.parametrize("periodic", [False, True])

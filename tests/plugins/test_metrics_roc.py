@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from hepimg.errors import DataError
 from hepimg.sample import Sample
+from hepimg.variants import without_seeds
 from hepimg_metrics.bootstrap import resamples
 from hepimg_metrics.ranking import Ranking
-from hepimg_metrics.roc import Roc, without_seed
+from hepimg_metrics.roc import Roc
 
 
 def toy(n: int = 1500, *, weights: bool = False, **scores: np.ndarray) -> Sample:
@@ -188,9 +189,21 @@ def test_background_may_be_chosen_and_seeds_are_drawn_as_one():
 
 
 def test_seeds_are_taken_out_of_names():
-    assert without_seed("tag[seed=2]") == "tag"
-    assert without_seed("tag[strength=0.1,seed=12]") == "tag[strength=0.1]"
-    assert without_seed("tag") == "tag"
+    assert without_seeds("tag[seed=2]") == "tag"
+    assert without_seeds("tag[strength=0.1,seed=12]") == "tag[strength=0.1]"
+    assert without_seeds("tag") == "tag"
+    assert without_seeds("tag[seed=1,tag.seed=2]") == "tag"
+    assert without_seeds("tag[seed=1,strength=0.1,tag.seed=2]") == "tag[strength=0.1]"
+    assert without_seeds("tag[lr_seed=3]") == "tag[lr_seed=3]"
+
+
+def test_replicas_without_weight_in_a_class_are_left_out():
+    rows = toy()[:8]
+    rows = rows.with_columns(
+        sample=np.repeat(np.int16([1, 0]), 4), weight=np.repeat([1.0, 0.0, 1.0, 0.0], [2, 2, 2, 2])
+    )
+    found = Roc(scores=["good.score"], signal="top").evaluate(rows, 1)
+    assert all(np.isfinite(number.error or 0.0) for number in found.numbers.values())
 
 
 def test_wrong_input_is_named():

@@ -241,6 +241,9 @@ def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     ]
     with pytest.raises(ValueError, match=r"is not .* pooled by 2, 4, 8"):
         task.writes({"hr": high, "lr": Image("lr", GRID)})
+    uneven = Grid.model_validate({"eta": [-1, 1], "phi": [-1, 1], "shape": [16, 18]})
+    with pytest.raises(ValueError, match=r"is not .* pooled by 2, 4, 8"):
+        task.writes({"hr": Image("hr", uneven, (PT,)), "lr": Image("lr", uneven.pooled(8))})
     with pytest.raises(DataError, match="4 times as many cells along each axis, as in training"):
         told(task, trained(task, pairs(20), tmp_path), pairs(5, factor=2), tmp_path)
 

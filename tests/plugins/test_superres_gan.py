@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -34,6 +35,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 LOW = Grid.square(0.5, 6)
 SMALL = GanNetworks(rrdb=1, filters=4, upsampling=("ps",), discriminator_filters=4, discriminator_blocks=2, reset=None)
+
+
+LAMBDAS = ("lambda_hr", "lambda_lr", "lambda_adv", "lambda_patch")
 
 
 def pairs(rows: int, factor: int = 2, seed: int = 0) -> tuple[SparseImages, SparseImages]:
@@ -201,12 +205,36 @@ def test_merits_are_the_distances_written_out() -> None:
     assert set(figures_of_merit(("hr_spectra", "patch", "lr_spectra"), truth, truth, low).values()) == {0.0}
     dense = [np.sort(images.dense().reshape(40, -1), axis=1)[:, ::-1] for images in (truth, made)]
     spectra = [[np.sort(images[:, rank - 1]) for images in dense] for rank in RANKS]
-    by_hand = [np.abs(a - b).mean() / a.std() for a, b in spectra if a.std() > 0]
+    by_hand = [np.abs(a - b).mean() / (a.std() or a.mean() or 1) for a, b in spectra]
     assert spectra_distance(truth, made) == pytest.approx(np.mean(by_hand), rel=1e-5)
     first, second = (blocks(images.dense()[:, 0] > 0, 2).mean((0, 1, 2)) for images in (truth, made))
     by_hand_patch = np.sqrt(((first - second) ** 2).mean()) / first.mean()
     assert patch_distance(truth, made, 2) == pytest.approx(by_hand_patch)
-    assert spectra_distance(truth[:1], made[:1]) == patch_distance(truth[:1], made[:1], 2) == 0
+    assert patch_distance(truth[:1], truth[:1], 2) == spectra_distance(truth[:1], truth[:1]) == 0
+    assert spectra_distance(truth[1:2], made[1:2]) > 0, "a spectrum of one image has no width"
+
+
+def test_a_generator_that_gives_no_numbers_is_refused() -> None:
+    played = game(sparse=False)
+    with torch.no_grad():
+        for weight in played.generator.parameters():
+            weight.fill_(math.nan)
+    truth, low = pairs(2, seed=1)
+    with pytest.raises(DataError, match="finite"):
+        sharpened(played.generator.eval(), played.losses, low, truth)
+
+
+def test_views_that_the_generator_does_not_mind_are_not_judged() -> None:
+    played = game(sparse=False)
+    played.losses = GanLosses(lambda_std=0)
+    batch = tuple(torch.from_numpy(images.dense()) for images in pairs(2, seed=1))
+    terms = played.discriminator_terms(batch, played.generate(batch).detach())
+    assert {name.rpartition("_")[2] for name in terms} == {"pow"}
+    played.losses = GanLosses(lambda_adv=0)
+    assert not played.discriminator_terms(batch, played.generate(batch).detach())
+    for options in ({"lambda_std": 0, "lambda_pow": 0}, dict.fromkeys(LAMBDAS, 0)):
+        with pytest.raises(ValueError, match="nothing to learn"):
+            GanLosses(**options)
 
 
 def task(**options: Any) -> SuperresGan:

@@ -55,9 +55,10 @@ Build = Callable[[], Game]
 def play(build: Build, train: Dataset, valid: Dataset, options: GameOptions, run: Run, prepare: Prepare) -> nn.Module:
     """Train a generator against discriminators.
 
-    The same arguments give the same bytes on one machine with the same versions and number of threads: initial
-    weights, order and noise derive from ``run.seed`` and the number of the step.  Called again after an interrupt at
-    any time, it goes on from the last evaluation that ``run.folder`` holds, and ends as if nothing had happened.
+    On the CPU of one machine the same arguments give the same bytes, with the same versions and number of threads:
+    initial weights, order and noise derive from ``run.seed`` and the number of the step.  Called again after an
+    interrupt at any time, it goes on from the last evaluation that ``run.folder`` holds, and ends as if nothing had
+    happened.
 
     Args:
         build: makes the networks; torch's global generator is seeded for it.
@@ -123,18 +124,18 @@ class _Match:
                 last = min(steps, first + every)
                 sums: dict[str, float] = {}
                 for step in range(first, last):
-                    for name, value in self.step(step, self.prepare(next(batches))).items():
+                    for name, value in self.step(step, next(batches)).items():
                         sums[name] = sums.get(name, 0.0) + value
                 self._evaluate(last, {name: total / (last - first) for name, total in sums.items()})
         finally:
             self.run.progress.stop()
 
-    def step(self, number: int, batch: Any) -> dict[str, float]:
+    def step(self, number: int, sample: Sample) -> dict[str, float]:
         """One step of both sides: the terms of their losses."""
         seed_from(self.run, "step", number)
         for weight in self.game.renew(number):
             self.optimizers["discriminators"].state.pop(weight, None)
-        batch = move_data_to_device(batch, torch.device(self.run.device))
+        batch = move_data_to_device(self.prepare(sample), torch.device(self.run.device))
         generated = self.game.generate(batch)
         losses = self._minimise("discriminators", self.game.discriminator_terms(batch, generated.detach()), number)
         self.game.discriminators.requires_grad_(False)
@@ -146,6 +147,8 @@ class _Match:
         return losses
 
     def _minimise(self, side: str, terms: Terms, number: int) -> dict[str, float]:
+        if not terms:
+            return {}
         loss = torch.stack([*terms.values()]).sum()
         if not math.isfinite(value := loss.item()):
             raise DataError(f"the loss of the {side} is {value} at step {number}", fix=DIVERGED)
@@ -215,8 +218,7 @@ class _Match:
         return self.game.generator.cpu().eval()
 
     def _asked(self) -> dict[str, Any]:
-        options = {**self.options.model_dump(), "betas": self.options.betas}
-        return {**options, "seed": self.run.seed, "rows": len(self.train)}
+        return {**self.options.model_dump(), "seed": self.run.seed, "rows": len(self.train)}
 
 
 def _in_order(state: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ Memory = Annotated[float, Field(ge=0, lt=1)]
 class GameOptions(Options):
     """Alternating steps of Adam (arXiv:1412.6980); the generator with the best figures of merit is kept.
 
-    The defaults are those of the jet super-resolution thesis (Keilbach, table 7.1).
+    The defaults are those of the jet super-resolution thesis (Keilbach, chapter 5 and table 7.1), but that it evaluates
+    50,000 rows.
     """
 
     steps: int = Field(

@@ -1,5 +1,6 @@
 """Bodies: from what is known of the sites of a level to features of each."""
 
+import math
 from typing import Any, Protocol
 
 import torch
@@ -71,6 +72,7 @@ class SparseBody(nn.Module):
 class DenseBody(nn.Module):
     """The same with torch's convolutions over all cells, empty ones included: what a sparse body is measured against.
 
+    Active cells alone speak to all others, as there; cells at the edge see zeros beyond it, also where a grid wraps.
     Arguments as there.
     """
 
@@ -90,10 +92,15 @@ class DenseBody(nn.Module):
         for number, block in enumerate(self.blocks):
             x = block(x)
             if number == 0:
-                total = functional.relu(self.say(x.permute(0, 2, 3, 1))).sum((1, 2)) / SITES
-                x = x + self.hear(total)[:, :, None, None]
+                x = x + self.hear(self._total(x, known))[:, :, None, None]
         x = functional.relu(self.norm(x))
         return x.permute(0, 2, 3, 1).flatten(0, 2)[known.support.keys], x
+
+    def _total(self, x: Tensor, known: SparseTensor) -> Tensor:
+        """(n_images, channels) what the active cells of each image say."""
+        support = known.support
+        said = torch.relu(self.say(x.permute(0, 2, 3, 1).flatten(0, 2)[support.keys]))
+        return sum_over(said, support.images) / SITES
 
 
 class _DenseNorm(nn.LayerNorm):
@@ -108,14 +115,11 @@ class _DenseBlock(nn.Module):
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            _DenseNorm(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, kernel, padding="same", bias=False),
-            _DenseNorm(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, kernel, padding="same", bias=False),
-        )
+        convolutions = [nn.Conv2d(channels, channels, kernel, padding="same", bias=False) for _ in range(2)]
+        for layer, scale in zip(convolutions, (1.0, 0.3), strict=True):  # as the sparse block's
+            nn.init.normal_(layer.weight, std=scale * math.sqrt(2 / (channels * kernel**2)))
+        first, last = convolutions
+        self.layers = nn.Sequential(_DenseNorm(channels), nn.ReLU(), first, _DenseNorm(channels), nn.ReLU(), last)
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = x + self.layers(x)

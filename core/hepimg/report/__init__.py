@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hepimg.components import Figure
-from hepimg.figures import save_figure
+from hepimg.figures import file_name, save_figure
 from hepimg.report.content import FIGURES, Content
 from hepimg.report.page import page
 from hepimg.store import write_json, writing
@@ -44,9 +45,10 @@ def write_figures(figures: Sequence[Figure], folder: Path, sections: Sequence[st
     listed = []
     used: dict[str, int] = {}
     for number, figure in enumerate(figures):
-        used[figure.name] = used.get(figure.name, 0) + 1
-        again = f"-{used[figure.name]}" if used[figure.name] > 1 else ""
-        name = save_figure(Figure(figure.name + again, figure.title, figure.caption, figure.draw, figure.data), folder)
+        plain = file_name(figure.name)
+        used[plain] = used.get(plain, 0) + 1
+        again = f"-{used[plain]}" if used[plain] > 1 else ""
+        name = save_figure(replace(figure, name=plain + again), folder)
         section = sections[number] if sections else ""
         listed.append({"name": name, "title": figure.title, "caption": figure.caption, "section": section})
     write_json(folder / FIGURES, listed)

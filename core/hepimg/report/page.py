@@ -77,9 +77,10 @@ def _numbers(content: Content) -> str:
     seeds = {row: numbers for row, numbers in ours.items() if is_seed(row)} if averaged else {}
     parts = []
     if ours:
-        parts.append(metric_table(averaged or ours, "task"))
+        parts.append(metric_table(averaged or ours, "task", among=ours))
         note = (
-            "Errors are one standard deviation of the bootstrap; for a task of several seeds, mean and spread. "
+            "Errors are one standard deviation, most of them of the bootstrap; for a task of several seeds, mean and "
+            "spread over these. "
             "Bold: better than every other by more than the error of the difference."
         )
         if any(number.limit for numbers in ours.values() for number in numbers.values()):

@@ -10,15 +10,13 @@ from html import escape
 from hepimg.components import Estimate
 from hepimg.figures import rounded
 from hepimg.report.content import split_name
+from hepimg.variants import without_seeds
 
 HIGHER_IS_BETTER = ("auc", "rejection")
 """Metrics whose best value is set in bold; of others the report does not know which way is better."""
 
 MOST_COLUMNS = 12
 """Metrics that stand side by side."""
-
-SEED = r"([\w-]+\.)?seed=\d+"
-"""A seed in the name of a row: ``seed=2``, or ``tell.seed=2`` where ``seed`` is that of a task which ``tell`` reads."""
 
 Rows = Mapping[str, Mapping[str, Estimate]]
 """Row -> metric -> number."""
@@ -35,18 +33,19 @@ def arrange(metrics: Mapping[str, Estimate]) -> dict[str, dict[str, Estimate]]:
 
 def is_seed(row: str) -> bool:
     """Whether a row is one seed among several: ``tag[seed=2]``."""
-    return bool(re.search(rf"[\[,]{SEED}\]", row))
+    return without_seeds(row) != row
 
 
-def metric_table(rows: Rows, first: str = "") -> str:
+def metric_table(rows: Rows, first: str = "", among: Rows | None = None) -> str:
     """An HTML table of the rows, the best of each metric in bold; of many metrics, each has a line of its own.
 
     Args:
         rows: numbers by row and metric.
         first: heading of the rows' names.
+        among: these and further rows, those of single seeds, which tell how well a mean is known.
     """
     metrics = sorted(dict.fromkeys(metric for row in rows.values() for metric in row), key=_order)
-    best = {metric: best_row(rows, metric) for metric in metrics}
+    best = {metric: best_row(rows, metric, among) for metric in metrics}
     cells = {
         (name, metric): _cell(row.get(metric), best[metric] == name) for name, row in rows.items() for metric in metrics
     }
@@ -141,7 +140,7 @@ def written(number: Estimate) -> str:
     return escape(rounded(number.value, number.error)).replace("-", "−") + unit
 
 
-def best_row(rows: Rows, metric: str) -> str | None:
+def best_row(rows: Rows, metric: str, among: Rows | None = None) -> str | None:
     """The row that is better than every other by more than the error of their difference; None: there is none.
 
     The error is the paired one where ``<kind>_minus_<other>`` was measured, else that of independent numbers.  A
@@ -154,7 +153,7 @@ def best_row(rows: Rows, metric: str) -> str | None:
         return None
     best = max(known, key=lambda name: known[name].value)
     others = [name for name in known if name != best]
-    clear = all(_is_better(rows, metric, best, other) for other in others)
+    clear = all(_is_better(among or rows, metric, best, other) for other in others)
     return best if clear else None
 
 
@@ -177,7 +176,7 @@ def _is_better(rows: Rows, metric: str, best: str, other: str) -> bool:
 
 def seeds_of(rows: Rows, name: str) -> list[str]:
     """The rows of single seeds behind a row that is their mean."""
-    return [row for row in rows if is_seed(row) and re.sub(rf",?{SEED}", "", row).replace("[]", "") == name]
+    return [row for row in rows if is_seed(row) and without_seeds(row) == name]
 
 
 def _mean_error(rows: Rows, metric: str, names: Sequence[str]) -> float:

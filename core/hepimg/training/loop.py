@@ -49,9 +49,10 @@ def fit(
 ) -> nn.Module:
     """Train a network.
 
-    The same arguments give the same bytes on one machine with the same versions and number of threads: initial
-    weights, order and noise derive from ``run.seed`` and the number of the step.  Called again after an interrupt at
-    any time, it goes on from the last whole epoch that ``run.folder`` holds, and ends as if nothing had happened.
+    On the CPU of one machine the same arguments give the same bytes, with the same versions and number of threads:
+    initial weights, order and noise derive from ``run.seed`` and the number of the step.  Called again after an
+    interrupt at any time, it goes on from the last whole epoch that ``run.folder`` holds, and ends as if nothing had
+    happened.
 
     Args:
         build: makes the module; torch's global generator is seeded for it.

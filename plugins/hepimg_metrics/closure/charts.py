@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -81,14 +82,14 @@ def _points(
 ) -> dict[str, NDArray[np.generic]]:
     """A point with its error for each model and observable, ``least`` at least; seeds of one model share a colour."""
     groups = list(dict.fromkeys(model.group for model in models))
-    data: dict[str, NDArray[np.generic]] = {}
+    data: dict[str, NDArray[np.generic]] = {"names": np.array(names)}
     for k, model in enumerate(models):
         group = groups.index(model.group)
-        found = [(line, numbers[model.name, name]) for line, name in enumerate(names) if (model.name, name) in numbers]
+        found = [numbers.get((model.name, name)) for name in names]
         is_first = all(other.group != model.group for other in models[:k])
-        values = np.array([number.value for _, number in found])
-        errors = np.array([number.error or 0.0 for _, number in found])
-        lines = np.array([line for line, _ in found]) + 0.7 * ((k + 0.5) / len(models) - 0.5)
+        values = np.array([math.nan if number is None else number.value for number in found])
+        errors = np.array([0.0 if number is None else number.error or 0.0 for number in found])
+        lines = np.arange(len(names)) + 0.7 * ((k + 0.5) / len(models) - 0.5)
         axes.errorbar(
             np.maximum(values, least),
             lines,

@@ -17,7 +17,7 @@ from hepimg_metrics.closure.compare import Comparison
 from hepimg_metrics.closure.jets import Jets
 from hepimg_metrics.closure.low import factors_between
 from hepimg_metrics.closure.models import Model, drawn, models_of, task_of
-from hepimg_metrics.rows import rows_of_classes
+from hepimg_metrics.rows import check_finite, rows_of_classes
 
 NAMES: list[ObservableName] = [
     *(f"nth_hardest[n={n}]" for n in (1, 2, 3, 4, 5, 7, 10, 20, 30)),
@@ -154,10 +154,7 @@ class Closure(Metric):
                 where=f"metric {self.name}",
                 needed="the same area, with a whole number of cells in each low-resolution cell",
             )
-        for name in self.scores:
-            if not np.isfinite(test.column(name)).all():
-                missing = int(np.sum(~np.isfinite(test.column(name))))
-                raise DataError(f"{name} is not finite for {missing} of {len(test)} rows", where=f"metric {self.name}")
+        check_finite(test, self.scores, self.name)
 
     def _class(self, jets: Jets, seed: int) -> tuple[dict[str, Estimate], list[Figure]]:
         """Numbers and figures of the jets of one class."""

@@ -17,7 +17,7 @@ from hepimg_metrics.closure.models import Model
 from hepimg_metrics.closure.posterior import correlation_numbers, rank_numbers, rank_shares, ranks
 from hepimg_metrics.closure.shown import Shown, is_spectrum
 from hepimg_metrics.closure.two_sample import area, tree_area
-from hepimg_metrics.closure.wasserstein import SPLITS, distances, floor, halves
+from hepimg_metrics.closure.wasserstein import SPLITS, distances, floor
 
 Numbers = dict[str, Estimate]
 
@@ -39,7 +39,7 @@ class Comparison:
     def __init__(self, jets: Jets, truth: str, low: str, names: Sequence[str], seed: int) -> None:
         self.jets, self.names, self.seed = jets, list(names), seed
         self.truth = Seen.of(jets.rows.image(truth), self.names)
-        splits = np.array(list(halves(jets.event, SPLITS, seed)), bool).reshape(-1, len(jets))
+        splits = jets.halves(SPLITS, seed)
         self.floors = known(
             {n: floor(self.truth.values[n], jets.every[0], splits, self.truth.unit(n)) for n in self.names}
         )

@@ -12,6 +12,7 @@ from hepimg.components import Estimate
 from hepimg.images import SparseImages
 from hepimg.observables import compute, parse
 from hepimg.sample import Sample
+from hepimg_metrics.bootstrap import halves, spread
 
 Floats = NDArray[np.float64]
 
@@ -33,11 +34,10 @@ class Jets:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
-    def event(self) -> NDArray[np.int64]:
-        """(n,) a number for each jet's event; events of different samples have different ones."""
-        numbers = np.unique(self.rows.column("event"), return_inverse=True)[1]
-        return np.asarray(numbers * len(self.rows.classes) + self.rows.column("sample"), np.int64)
+    def halves(self, number: int, seed: int) -> NDArray[np.bool_]:
+        """(number, n) which jets are in the first of two random halves; (0, n) where there are none."""
+        found = list(halves(self.rows.column("sample"), self.rows.column("event"), number, seed))
+        return np.array(found, bool).reshape(-1, len(self))
 
     def estimate(self, values: Floats, unit: str = "") -> Estimate | None:
         """A number with its error.
@@ -49,11 +49,9 @@ class Jets:
         Returns:
             None where the number does not exist (a ratio to nothing); replicas in which it does not are left out.
         """
-        known = values[1:][np.isfinite(values[1:])]
         if not np.isfinite(values[0]):
             return None
-        error = float(known.std(ddof=1)) if len(known) > 1 else None
-        return Estimate(float(values[0]), error, len(self), unit=unit)
+        return Estimate(float(values[0]), spread(values[1:]), len(self), unit=unit)
 
     def ratio(self, above: Floats, below: Floats) -> Estimate | None:
         """The sum over the jets of ``above`` (n,) divided by that of ``below`` (n,)."""

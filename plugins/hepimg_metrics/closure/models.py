@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hepimg.errors import did_you_mean
-from hepimg_metrics.roc import without_seed
+from hepimg.variants import without_seeds
 
 MOST = 6
 """Models in one figure: as many as there are colours."""
@@ -28,8 +28,8 @@ class Model:
 
     @property
     def group(self) -> str:
-        """The name without its seed."""
-        return without_seed(self.name)
+        """The name without its seeds."""
+        return without_seeds(self.name)
 
 
 def models_of(generated: Sequence[str], draws: Sequence[str]) -> list[Model]:

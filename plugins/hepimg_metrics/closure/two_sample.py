@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg_metrics.closure.jets import Floats, Jets
-from hepimg_metrics.closure.wasserstein import halves
 from hepimg_metrics.ranking import Ranking
 
 TREES = 200
 """Trees of each forest; few leaves and a small share of each let them stop without validation rows."""
 
+LEAST = 50
+"""Jets of a half: with fewer, true and generated ones together do not fill two leaves."""
+
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "learning_rate": 0.05,
     "num_leaves": 15,
-    "min_data_in_leaf": 50,
+    "min_data_in_leaf": LEAST,
     "deterministic": True,
     "force_row_wise": True,
     "verbosity": -1,
@@ -57,10 +59,12 @@ def tree_area(truth: Floats, generated: Floats, jets: Jets, seed: int) -> Floats
         seed: of the halves and of the trees.
 
     Returns:
-        (1 + replicas,) areas; None where there are no two halves.
+        (1 + replicas,) areas; None where there are too few jets for a tree to grow on each half.
     """
     areas = []
-    for half in halves(jets.event, 1, seed):
+    for half in jets.halves(1, seed):
+        if min(half.sum(), (~half).sum()) < LEAST:
+            return None
         for learns in (half, ~half):
             learned = _grow(truth[learns], generated[learns], jets.every[0, learns], seed)
             true, made = (learned.predict(table[~learns], num_threads=1) for table in (truth, generated))

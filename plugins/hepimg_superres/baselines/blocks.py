@@ -101,7 +101,7 @@ class Cells:
 
 
 def neighbours(cells: Cells) -> Floats:
-    """(n, 8) energies of the cells around each, 0 where there is none."""
+    """(n, 8) energies of the cells around each, 0 where there is none, as beyond the edge of any grid."""
     rows, columns = (
         size + 2 for size in cells.shape
     )  # a margin, so that the last cell of a row has no right neighbour

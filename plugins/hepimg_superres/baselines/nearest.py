@@ -17,6 +17,9 @@ FLOOR_QUANTILE = 0.01
 SPARE = 4
 """Candidates beyond those asked for: a row's own come last, and distances in single precision are nearly in order."""
 
+ROUNDING = 1e-9
+"""A feature with a smaller relative width is the same in all cells."""
+
 AT_ONCE = 64
 """Cells compared with all patches at a time: 13 MB of distances to 50,000 patches."""
 
@@ -31,7 +34,7 @@ def fit_nearest(patches: Patches) -> State:
     floor = np.quantile(patches.energy, FLOOR_QUANTILE)
     features = _features(patches.energy, patches.total, patches.around, float(floor))
     width = features.std(axis=0)
-    scale = np.where(width > 0, width, 1.0)
+    scale = np.where(width > ROUNDING * np.abs(features).max(axis=0), width, 1.0)
     return {
         "floor": np.array([floor]),
         "scale": scale,
@@ -44,8 +47,9 @@ def fit_nearest(patches: Patches) -> State:
 def nearest_shares(state: State, cells: Cells, rows: Integers, draws: int) -> Floats:
     """(n_cells, draws, factor^2) fractions of the nearest training cells, the nearest first, then the next ...
 
-    Cells of the same row come last: a training image is not to be sharpened by a look at itself.  Where there are fewer
-    training cells than draws, the last are those of the farthest.
+    Cells of the same row come last, where no more than ``SPARE`` of them are among the nearest: a training image is not
+    to be sharpened by a look at itself.  Where there are fewer training cells than draws, the last are those of the
+    farthest.
 
     Args:
         state: of :func:`fit_nearest`.

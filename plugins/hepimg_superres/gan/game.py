@@ -56,9 +56,11 @@ class SuperresGame:
         return generated
 
     def discriminator_terms(self, batch: Batch, generated: Tensor) -> Mapping[str, Tensor]:
-        """Relativistic losses and gradient penalties of both views (4.7, 4.8)."""
+        """Relativistic losses and gradient penalties (4.7, 4.8) of the views whose judgement the generator minds."""
         terms = {}
         for view in views(self.losses, *batch, generated):
+            if not view.weight * self.losses.lambda_adv:
+                continue
             judge = self._judge(view)
             terms[f"adv_{view.name}"] = relativistic_discriminator_loss(judge(view.hr), judge(view.sr))
             if self.losses.lambda_reg:
@@ -127,6 +129,6 @@ def sharpened(generator: nn.Module, losses: GanLosses, low: SparseImages, like: 
     for first in range(0, len(low), ROWS_AT_ONCE):
         images = as_tensor(low[first : first + ROWS_AT_ONCE]).to(device)
         fine = generator(images.pow(losses.power)).pow(1 / losses.power)
-        fine = torch.where(fine >= losses.threshold, fine, 0).cpu().numpy()
+        fine = torch.where(fine < losses.threshold, 0, fine).cpu().numpy()  # what is no number stays, and is refused
         made.append(SparseImages.from_dense(fine, like.grid, like.channels))
     return SparseImages.concatenate(made)

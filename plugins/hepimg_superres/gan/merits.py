@@ -39,13 +39,15 @@ def figures_of_merit(
 
 
 def spectra_distance(truth: SparseImages, generated: SparseImages) -> float:
-    """Mean over the n-th hardest pixels of W1 between their spectra, each in units of the true one's deviation."""
+    """Mean over the n-th hardest pixels of W1 between their spectra, each in units of the true one's deviation.
+
+    Where the true pixel is the same in all images, in units of its energy; where they have none, of one GeV.
+    """
     distances = []
     for rank in RANKS:
         true, made = (np.sort(nth_hardest(some.offsets, some.values[:, 0], rank)) for some in (truth, generated))
-        if spread := true.std():
-            distances.append(np.abs(true - made).mean() / spread)
-    return float(np.mean(distances)) if distances else 0.0
+        distances.append(np.abs(true - made).mean() / (true.std() or true.mean() or 1.0))
+    return float(np.mean(distances))
 
 
 def patch_distance(truth: SparseImages, generated: SparseImages, factor: int) -> float:

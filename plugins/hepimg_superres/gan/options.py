@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hepimg.options import Options
 
@@ -87,3 +87,11 @@ class GanLosses(Options):
     threshold: float = Field(
         0.1, gt=0, description="GeV; below it, a cell of a generated image is empty; the middle of the soft occupancy"
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> GanLosses:
+        if not self.lambda_std and not self.lambda_pow:
+            raise ValueError("lambda_std and lambda_pow are both 0: there is nothing to learn")
+        if not (self.lambda_hr or self.lambda_lr or self.lambda_adv or self.lambda_patch):
+            raise ValueError("lambda_hr, lambda_lr, lambda_adv and lambda_patch are all 0: there is nothing to learn")
+        return self
