@@ -34,7 +34,7 @@ class Closure(Metric):
     """Generated images against the true ones: distributions, cells, and single jets.
 
     Each number is one of a model and a class, ``<task>.<number>@<class>`` or ``<task>.<number>@<observable>:<class>``;
-    the errors are by the bootstrap, the same draws of jets for everything.  Jets with fewer than n pixels have an n-th
+    the errors are by the bootstrap where nothing else is said, the same draws of jets for everything.  Jets with fewer than n pixels have an n-th
     hardest pixel of zero.
 
     Distributions: ``w1`` is the Wasserstein distance of an observable, ``w1_over_floor`` the same over the mean
