@@ -29,22 +29,33 @@ class Move(Step):
         None, description="image whose cells to move, by whole cells; moving the particles first loses nothing"
     )
 
+    also: list[str] = Field(
+        [],
+        description="further collections to move by the same draw, such as the same jets at another resolution",
+    )
+
     @model_validator(mode="after")
     def _check_target(self) -> Move:
-        if self.collection is not None and self.image is not None:
-            raise ValueError("give a collection or an image, not both")
+        if self.image is not None and (self.collection is not None or self.also):
+            raise ValueError("give collections or an image, not both")
+        if self.also and not self.is_random:
+            raise ValueError("also: where nothing is drawn, each collection is moved by what is in it, not alike")
         return self
+
+    @property
+    def _collections(self) -> list[str]:
+        return [self.collection or CONSTITUENTS, *self.also]
 
     def reads(self) -> Sequence[Port]:
         """The particles or the image."""
         if self.image is not None:
             return (Image(self.image),)
-        return (Collection(self.collection or CONSTITUENTS, {"pt": "GeV", "y": "", "phi": "rad"}),)
+        return [Collection(name, {"pt": "GeV", "y": "", "phi": "rad"}) for name in self._collections]
 
     def writes(self, ports: Ports) -> Sequence[Port]:
         """The same, replaced."""
         if self.image is None:
-            return (collection_port(ports, self.collection or CONSTITUENTS),)
+            return [collection_port(ports, name) for name in self._collections]
         port, grid = image_port(ports, self.image)
         self.check_grid(grid)
         means = [channel.name for channel in port.channels if channel.weight]
@@ -58,10 +69,11 @@ class Move(Step):
             return sample
         if self.image is not None:
             return sample.with_images(**{self.image: self.move_cells(sample.image(self.image), sample, seed)})
-        name = self.collection or CONSTITUENTS
-        particles = sample.collection(name)
-        y, phi = self.move_particles(particles, sample, seed)
-        return sample.with_collection(name, particles.with_fields(y=y, phi=phi))
+        for name in self._collections:
+            particles = sample.collection(name)
+            y, phi = self.move_particles(particles, sample, seed)
+            sample = sample.with_collection(name, particles.with_fields(y=y, phi=phi))
+        return sample
 
     def check_grid(self, grid: Grid) -> None:
         """Raise ValueError where the cells of a grid cannot be moved so."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hepimg.sample import Ragged, Sample
 from hepimg_preprocess import hepimg_steps
 from hepimg_preprocess.center import Center
 from hepimg_preprocess.flip import Flip
+from hepimg_preprocess.move import Move
 from hepimg_preprocess.pixelate import Pixelate
 from hepimg_preprocess.regrid import Crop, Pool
 from hepimg_preprocess.rotate import Rotate
@@ -269,6 +271,24 @@ def test_random_flips_take_half_of_the_jets_in_each_coordinate() -> None:
     flipped = Flip().apply(sample, 1).collection("constituents")
     quarters = np.unique(np.stack([flipped["y"], flipped["phi"]]), axis=1, return_counts=True)[1]
     assert quarters.tolist() == pytest.approx([250] * 4, abs=60)
+
+
+@pytest.mark.parametrize("move", [Flip, Rotate, partial(Translate, by=(0.5, 0.1))])
+def test_further_collections_move_alike(move: Callable[..., Move]) -> None:
+    sample = sample_of([[(1.0, 0.3, 0.2), (2.0, 0.1, -0.4)]] * 50)
+    sample = sample.with_collection("lr8", sample.collection("constituents"))
+    moved, alone = move(also=["lr8"]).apply(sample, 1), move().apply(sample, 1)
+    assert moved.collection("lr8")["phi"].std() > 0
+    for name in ("y", "phi"):
+        np.testing.assert_array_equal(moved.collection("lr8")[name], moved.collection("constituents")[name])
+        np.testing.assert_array_equal(moved.collection("lr8")[name], alone.collection("constituents")[name])
+    with pytest.raises(ValueError, match="collections or an image, not both"):
+        move(also=["lr8"], image="hr")
+
+
+def test_moves_that_look_at_the_jet_move_no_other_one() -> None:
+    with pytest.raises(ValueError, match="where nothing is drawn"):
+        Flip(axis="harder", also=["lr8"])
 
 
 def test_random_angles_and_shifts_are_uniform() -> None:

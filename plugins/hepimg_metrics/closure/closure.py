@@ -34,8 +34,8 @@ class Closure(Metric):
     """Generated images against the true ones: distributions, cells, and single jets.
 
     Each number is one of a model and a class, ``<task>.<number>@<class>`` or ``<task>.<number>@<observable>:<class>``;
-    the errors are by the bootstrap where nothing else is said, the same draws of jets for everything.  Jets with fewer than n pixels have an n-th
-    hardest pixel of zero.
+    the errors are by the bootstrap where nothing else is said, the same draws of jets for everything.  Jets with fewer
+    than n pixels have an n-th hardest pixel of zero.
 
     Distributions: ``w1`` is the Wasserstein distance of an observable, ``w1_over_floor`` the same over the mean
     distance of two independent true samples of this size (``<truth>.floor``), and ``worst_w1_over_floor`` the largest
