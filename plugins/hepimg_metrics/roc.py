@@ -118,16 +118,15 @@ class Roc(Metric):
         is_signal, weight = rows.is_from(self.signal), rows.column("weight").astype(np.float64)
         points = np.concatenate([self.efficiencies, CURVE])
         rankings = [Ranking(rows.column(name).astype(np.float64), is_signal) for name in self.scores]
-        draws = resamples(rows.column("sample"), rows.column("event"), self.replicas, seed)
-        drawn = [counts * weight for counts in draws]
-        drawn = [every for every in drawn if every[is_signal].sum() > 0 and every[~is_signal].sum() > 0]
-        auc = np.zeros((len(rankings), len(drawn)))
-        background = np.zeros((len(rankings), len(drawn), len(points)))
-        for replica, every in enumerate(drawn):
-            for k, ranking in enumerate(rankings):
-                passing = ranking.passing(every)
-                auc[k, replica] = passing.auc
-                background[k, replica] = passing.background[passing.cuts(points)]
+        areas, backgrounds = [], []
+        for counts in resamples(rows.column("sample"), rows.column("event"), self.replicas, seed):
+            every = counts * weight
+            if every[is_signal].sum() > 0 and every[~is_signal].sum() > 0:
+                drawn = [ranking.passing(every) for ranking in rankings]
+                areas.append([passing.auc for passing in drawn])
+                backgrounds.append([passing.background[passing.cuts(points)] for passing in drawn])
+        auc = np.array(areas).reshape(-1, len(rankings))
+        background = np.array(backgrounds).reshape(-1, len(rankings), len(points))
         for k, ranking in enumerate(rankings):
             passing = ranking.passing(weight)
             cuts = passing.cuts(points)
@@ -135,9 +134,9 @@ class Roc(Metric):
                 task=self.scores[k].removesuffix(".score"),
                 group=without_seeds(self.scores[k].removesuffix(".score")),
                 auc=passing.auc,
-                auc_replicas=auc[k],
+                auc_replicas=auc[:, k],
                 background=passing.background[cuts],
-                background_replicas=background[k],
+                background_replicas=background[:, k],
                 background_rows=ranking.background_rows(cuts),
             )
 
