@@ -28,10 +28,8 @@ class Move(Step):
     image: str | None = Field(
         None, description="image whose cells to move, by whole cells; moving the particles first loses nothing"
     )
-
     also: list[str] = Field(
-        [],
-        description="further collections to move by the same draw, such as the same jets at another resolution",
+        [], description="further collections to move by the same draw, such as the same jets at another resolution"
     )
 
     @model_validator(mode="after")
