@@ -8,7 +8,7 @@ from hepimg.hooks import hookimpl
 
 @hookimpl
 def hepimg_steps() -> list[type[Step]]:
-    """Event steps, and the jet steps that groom or subtract."""
+    """Event steps, and the jet steps that groom, subtract or look for subjets."""
     from hepimg_jets.area_subtraction import AreaSubtraction
     from hepimg_jets.background import Background
     from hepimg_jets.calorimeter import Calorimeter
@@ -19,9 +19,10 @@ def hepimg_steps() -> list[type[Step]]:
     from hepimg_jets.puppi import Puppi
     from hepimg_jets.soft_drop import SoftDrop
     from hepimg_jets.softkiller import SoftKiller
+    from hepimg_jets.subjets import Subjets
     from hepimg_jets.trim import Trim
 
     return [
         *(Overlay, Calorimeter, SoftKiller, ConstituentSubtraction, Puppi, Background),
-        *(Cluster, Pairs, SoftDrop, Trim, AreaSubtraction),
+        *(Cluster, Pairs, SoftDrop, Trim, Subjets, AreaSubtraction),
     ]

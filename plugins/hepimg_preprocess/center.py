@@ -15,6 +15,8 @@ from hepimg_preprocess.ports import collection_port
 if TYPE_CHECKING:
     from hepimg.sample import Sample
 
+Points = tuple[NDArray[Any], NDArray[Any]]
+
 LOWER = 1e-3
 """Part of a width by which a lattice point may be farther than the next and still be taken."""
 
@@ -33,6 +35,7 @@ class Center(Step):
         description="what comes to lie at the origin: the pT-weighted mean, the hardest particle, or the jet axis "
         "(the columns y and phi)",
     )
+    also: list[str] = Field([], description="further collections that move alike")
     snap: tuple[PositiveFloat, PositiveFloat] | None = Field(
         None,
         description="move along y and phi by whole multiples of these widths, the centroid of cells so wide to within "
@@ -48,37 +51,51 @@ class Center(Step):
     def reads(self) -> Sequence[Port]:
         """Particles, and the jet axis where it is the origin."""
         particles = Collection(self.collection, {"pt": "GeV", "y": "", "phi": "rad"})
-        return (particles, Column("y"), Column("phi", "rad")) if self.on == "axis" else (particles,)
+        others = [Collection(name, {"y": "", "phi": "rad"}) for name in self.also]
+        axis = (Column("y"), Column("phi", "rad")) if self.on == "axis" else ()
+        return (particles, *others, *axis)
 
     def writes(self, ports: Ports) -> Sequence[Port]:
         """The same particles, moved."""
-        return (collection_port(ports, self.collection),)
+        return [collection_port(ports, name) for name in (self.collection, *self.also)]
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:
         """The centred sample."""
+        from hepimg.kernels.particle_transform import translate
+
+        origins = self._origins(sample)
+        for name in (self.collection, *self.also):
+            particles = sample.collection(name)
+            y, phi = particles["y"], particles["phi"]
+            for origin in origins:
+                y, phi = translate(particles.offsets, y, phi, *origin)
+            sample = sample.with_collection(name, particles.with_fields(y=y, phi=phi))
+        return sample
+
+    def _origins(self, sample: Sample) -> list[Points]:
+        """(n_rows,) y and phi of what comes to lie at (0, 0); with ``snap`` two moves, one after the other."""
         from hepimg.kernels.particle_transform import centroid, hardest, translate
 
-        particles = sample.collection(self.collection)
-        offsets, y, phi = particles.offsets, particles["y"], particles["phi"]
         if self.on == "axis":
-            origin = sample.column("y"), sample.column("phi")
-        elif self.on == "hardest":
-            origin = hardest(offsets, particles["pt"], y, phi)
-        else:
-            origin = centroid(offsets, particles["pt"], y, phi)
+            return [(sample.column("y"), sample.column("phi"))]
+        particles = sample.collection(self.collection)
+        offsets, pt, y, phi = particles.offsets, particles["pt"], particles["y"], particles["phi"]
+        if self.on == "hardest":
+            return [hardest(offsets, pt, y, phi)]
+        middle = centroid(offsets, pt, y, phi)
         if self.snap is None:
-            y, phi = translate(offsets, y, phi, *origin)
-        else:
-            # Into the frame of the lattice, where phi is not wrapped; then to what the cells alone know of the middle.
-            y, phi = translate(offsets, y, phi, *_nearest(self.snap, origin))
-            cells = [(np.floor(x / width) + 0.5) * width for x, width in zip((y, phi), self.snap, strict=True)]
-            y, phi = translate(offsets, y, phi, *_nearest(self.snap, centroid(offsets, particles["pt"], *cells)))
-        return sample.with_collection(self.collection, particles.with_fields(y=y, phi=phi))
+            return [middle]
+        # Into the frame of the lattice, where phi is not wrapped; then to what the cells alone know of the middle.
+        first = _nearest(self.snap, middle)
+        places = zip(translate(offsets, y, phi, *first), self.snap, strict=True)
+        cells = [(np.floor(x / width) + 0.5) * width for x, width in places]
+        return [first, _nearest(self.snap, centroid(offsets, pt, *cells))]
 
 
-def _nearest(widths: tuple[float, float], point: tuple[NDArray[Any], NDArray[Any]]) -> list[NDArray[Any]]:
+def _nearest(widths: tuple[float, float], point: Points) -> Points:
     """The point of the lattice nearest to a point, as y and phi.
 
     Where two are equally near (for a jet of one cell, whatever rounding says) it is the lower.
     """
-    return [np.rint(x / width - LOWER) * width for x, width in zip(point, widths, strict=True)]
+    y, phi = (np.rint(x / width - LOWER) * width for x, width in zip(point, widths, strict=True))
+    return y, phi

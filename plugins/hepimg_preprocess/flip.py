@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import Axis, Field, Grid
-from hepimg_preprocess.move import Move, as_particles, draw
+from hepimg_preprocess.move import Move, draw
 
 if TYPE_CHECKING:
     from hepimg.images import SparseImages
-    from hepimg.sample import Ragged, Sample
+    from hepimg.sample import Sample
 
 
 class Flip(Move):
@@ -20,10 +20,11 @@ class Flip(Move):
 
     name: ClassVar[str] = "flip"
 
-    axis: Literal["random", "eta", "phi", "both", "harder"] = Field(
+    axis: Literal["random", "eta", "phi", "both", "harder", "harder_eta", "harder_phi"] = Field(
         "random",
         description="coordinate whose sign changes: eta (rows of an image), phi (columns), both; random: each of the "
-        "two for half of the jets; harder: each where its negative half has more pT (first channel of an image)",
+        "two for half of the jets; harder: each where its negative half has more pT (first channel of an image); "
+        "harder_eta, harder_phi: one of them where its negative half has",
     )
 
     @property
@@ -37,23 +38,7 @@ class Flip(Move):
             if not _is_symmetric(axis):
                 raise ValueError(f"the cells along {axis.name} are not symmetric, so that an image cannot be mirrored")
 
-    def move_particles(self, particles: Ragged, sample: Sample, seed: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(n,) mirrored y and phi."""
-        from hepimg.kernels.particle_transform import flip
-
-        offsets, y, phi = particles.offsets, particles["y"], particles["phi"]
-        return flip(offsets, y, phi, self._flips(offsets, particles["pt"], y, phi, sample, seed))
-
-    def move_cells(self, images: SparseImages, sample: Sample, seed: int | None) -> SparseImages:
-        """Images with the order of their rows or columns reversed."""
-        from hepimg.images import SparseImages
-        from hepimg.kernels.image_transform import flip_cells
-
-        grid, offsets = images.grid, images.offsets
-        flips = self._flips(offsets, *as_particles(images), sample, seed)
-        return SparseImages(grid, images.channels, *flip_cells(offsets, images.cells, images.values, grid.shape, flips))
-
-    def _flips(
+    def motion(
         self,
         offsets: NDArray[np.int64],
         pt: NDArray[Any],
@@ -65,12 +50,29 @@ class Flip(Move):
         """(n_rows, 2) whether y and phi change sign."""
         if self.axis == "random":
             return np.stack([draw(sample, seed, name) < 0.5 for name in ("flip eta", "flip phi")], axis=1)
-        if self.axis == "harder":
+        if self.axis.startswith("harder"):
             from hepimg.kernels.moments import total
 
             sides = [total(offsets, np.sign(coordinate) * pt.astype(np.float64)) for coordinate in (y, phi)]
-            return np.stack(sides, axis=1) < 0
+            asked = [self.axis != f"harder_{other}" for other in ("phi", "eta")]
+            return np.asarray((np.stack(sides, axis=1) < 0) & asked)
         return np.tile([self.axis != "phi", self.axis != "eta"], (len(sample), 1))
+
+    def move_particles(
+        self, offsets: NDArray[np.int64], y: NDArray[Any], phi: NDArray[Any], motion: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(n,) mirrored y and phi."""
+        from hepimg.kernels.particle_transform import flip
+
+        return flip(offsets, y, phi, motion)
+
+    def move_cells(self, images: SparseImages, motion: NDArray[Any]) -> SparseImages:
+        """Images with the order of their rows or columns reversed."""
+        from hepimg.images import SparseImages
+        from hepimg.kernels.image_transform import flip_cells
+
+        flipped = flip_cells(images.offsets, images.cells, images.values, images.grid.shape, motion)
+        return SparseImages(images.grid, images.channels, *flipped)
 
 
 def _is_symmetric(axis: Axis) -> bool:

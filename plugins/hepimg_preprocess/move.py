@@ -14,7 +14,7 @@ from hepimg_preprocess.ports import collection_port, image_port
 
 if TYPE_CHECKING:
     from hepimg.images import SparseImages
-    from hepimg.sample import Ragged, Sample
+    from hepimg.sample import Sample
 
 CONSTITUENTS = "constituents"
 
@@ -29,15 +29,13 @@ class Move(Step):
         None, description="image whose cells to move, by whole cells; moving the particles first loses nothing"
     )
     also: list[str] = Field(
-        [], description="further collections to move by the same draw, such as the same jets at another resolution"
+        [], description="further collections that move alike, such as the same jets at another resolution"
     )
 
     @model_validator(mode="after")
     def _check_target(self) -> Move:
         if self.image is not None and (self.collection is not None or self.also):
             raise ValueError("give collections or an image, not both")
-        if self.also and not self.is_random:
-            raise ValueError("also: where nothing is drawn, each collection is moved by what is in it, not alike")
         return self
 
     @property
@@ -66,10 +64,14 @@ class Move(Step):
         if self.is_random and seed is None:
             return sample
         if self.image is not None:
-            return sample.with_images(**{self.image: self.move_cells(sample.image(self.image), sample, seed)})
+            images = sample.image(self.image)
+            motion = self.motion(images.offsets, *as_particles(images), sample, seed)
+            return sample.with_images(**{self.image: self.move_cells(images, motion)})
+        first = sample.collection(self._collections[0])
+        motion = self.motion(first.offsets, first["pt"], first["y"], first["phi"], sample, seed)
         for name in self._collections:
             particles = sample.collection(name)
-            y, phi = self.move_particles(particles, sample, seed)
+            y, phi = self.move_particles(particles.offsets, particles["y"], particles["phi"], motion)
             sample = sample.with_collection(name, particles.with_fields(y=y, phi=phi))
         return sample
 
@@ -77,11 +79,25 @@ class Move(Step):
         """Raise ValueError where the cells of a grid cannot be moved so."""
         raise NotImplementedError
 
-    def move_particles(self, particles: Ragged, sample: Sample, seed: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    def motion(
+        self,
+        offsets: NDArray[np.int64],
+        pt: NDArray[Any],
+        y: NDArray[Any],
+        phi: NDArray[Any],
+        sample: Sample,
+        seed: int | None,
+    ) -> NDArray[Any]:
+        """(n_rows, ...) how each row moves, as its particles or cells, or a draw, tell."""
+        raise NotImplementedError
+
+    def move_particles(
+        self, offsets: NDArray[np.int64], y: NDArray[Any], phi: NDArray[Any], motion: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """(n,) new y and phi of all particles."""
         raise NotImplementedError
 
-    def move_cells(self, images: SparseImages, sample: Sample, seed: int | None) -> SparseImages:
+    def move_cells(self, images: SparseImages, motion: NDArray[Any]) -> SparseImages:
         """The images with their cells moved."""
         raise NotImplementedError
 

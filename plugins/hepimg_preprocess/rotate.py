@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import Field, Grid
-from hepimg_preprocess.move import Move, as_particles, draw
+from hepimg_preprocess.move import Move, draw
 
 if TYPE_CHECKING:
     from hepimg.images import SparseImages
-    from hepimg.sample import Ragged, Sample
+    from hepimg.sample import Sample
 
 
 class Rotate(Move):
@@ -24,11 +24,12 @@ class Rotate(Move):
 
     name: ClassVar[str] = "rotate"
 
-    angle: float | Literal["random", "quarter", "principal_axis"] = Field(
+    angle: float | Literal["random", "quarter", "principal_axis", "second"] = Field(
         "random",
         description="degrees from y towards phi; or random, uniform over the circle; or quarter: a random number of "
         "quarter turns, under which square cells stay whole; or principal_axis: the longer "
-        "axis of the pT pattern (first channel of an image) comes to lie along y, its harder far side at positive y",
+        "axis of the pT pattern (first channel of an image) comes to lie along y, its harder far side at positive y; "
+        "or second: the second hardest particle (subjet, cell) comes to lie at positive y, seen from the hardest",
     )
 
     @property
@@ -43,25 +44,7 @@ class Rotate(Move):
         if any(grid.periodic):
             raise ValueError(f"an image that closes on itself cannot be rotated: {grid}")
 
-    def move_particles(self, particles: Ragged, sample: Sample, seed: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(n,) rotated y and phi."""
-        from hepimg.kernels.particle_transform import rotate
-
-        offsets, y, phi = particles.offsets, particles["y"], particles["phi"]
-        return rotate(offsets, y, phi, self._angles(offsets, particles["pt"], y, phi, sample, seed))
-
-    def move_cells(self, images: SparseImages, sample: Sample, seed: int | None) -> SparseImages:
-        """Images whose cells landed on the nearest cell."""
-        from hepimg.images import SparseImages
-        from hepimg.kernels.image_transform import rotate_cells
-
-        grid, offsets, cells = images.grid, images.offsets, images.cells
-        angles = self._angles(offsets, *as_particles(images), sample, seed)
-        height, width = ((axis.edges[-1] - axis.edges[0]) / axis.size for axis in (grid.rows, grid.columns))
-        rotated = rotate_cells(offsets, cells, images.values, grid.shape, angles, width / height)
-        return SparseImages(grid, images.channels, *rotated)
-
-    def _angles(
+    def motion(
         self,
         offsets: NDArray[np.int64],
         pt: NDArray[Any],
@@ -71,7 +54,7 @@ class Rotate(Move):
         seed: int | None,
     ) -> NDArray[np.float64]:
         """(n_rows,) angles in radians."""
-        from hepimg.kernels.particle_transform import principal_angle
+        from hepimg.kernels.particle_transform import principal_angle, second_angle
 
         if self.angle == "random":
             return 2 * math.pi * draw(sample, seed, "angle")
@@ -79,4 +62,24 @@ class Rotate(Move):
             return math.pi / 2 * np.floor(4 * draw(sample, seed, "angle"))
         if self.angle == "principal_axis":
             return -principal_angle(offsets, pt, y, phi)
+        if self.angle == "second":
+            return -second_angle(offsets, pt, y, phi)
         return np.full(len(sample), math.radians(self.angle))
+
+    def move_particles(
+        self, offsets: NDArray[np.int64], y: NDArray[Any], phi: NDArray[Any], motion: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(n,) rotated y and phi."""
+        from hepimg.kernels.particle_transform import rotate
+
+        return rotate(offsets, y, phi, motion)
+
+    def move_cells(self, images: SparseImages, motion: NDArray[Any]) -> SparseImages:
+        """Images whose cells landed on the nearest cell."""
+        from hepimg.images import SparseImages
+        from hepimg.kernels.image_transform import rotate_cells
+
+        grid = images.grid
+        height, width = ((axis.edges[-1] - axis.edges[0]) / axis.size for axis in (grid.rows, grid.columns))
+        rotated = rotate_cells(images.offsets, images.cells, images.values, grid.shape, motion, width / height)
+        return SparseImages(grid, images.channels, *rotated)

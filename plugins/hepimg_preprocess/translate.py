@@ -12,7 +12,7 @@ from hepimg_preprocess.move import Move, draw
 
 if TYPE_CHECKING:
     from hepimg.images import SparseImages
-    from hepimg.sample import Ragged, Sample
+    from hepimg.sample import Sample
 
 
 class Translate(Move):
@@ -35,25 +35,34 @@ class Translate(Move):
         if any(grid.periodic):
             raise ValueError(f"an image that closes on itself cannot be shifted: {grid}; shift its particles")
 
-    def move_particles(self, particles: Ragged, sample: Sample, seed: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(n,) shifted y and phi."""
-        from hepimg.kernels.particle_transform import translate
-
-        origin = -self._shifts(sample, seed)
-        return translate(particles.offsets, particles["y"], particles["phi"], origin[:, 0], origin[:, 1])
-
-    def move_cells(self, images: SparseImages, sample: Sample, seed: int | None) -> SparseImages:
-        """Images shifted by the nearest whole number of cells."""
-        from hepimg.images import SparseImages
-        from hepimg.kernels.image_transform import translate_cells
-
-        shifts = np.rint(self._shifts(sample, seed)).astype(np.int64)
-        moved = translate_cells(images.offsets, images.cells, images.values, images.grid.shape, shifts)
-        return SparseImages(images.grid, images.channels, *moved)
-
-    def _shifts(self, sample: Sample, seed: int | None) -> NDArray[np.float64]:
+    def motion(
+        self,
+        offsets: NDArray[np.int64],
+        pt: NDArray[Any],
+        y: NDArray[Any],
+        phi: NDArray[Any],
+        sample: Sample,
+        seed: int | None,
+    ) -> NDArray[np.float64]:
         """(n_rows, 2) shifts."""
         if not self.random:
             return np.tile(np.array(self.by), (len(sample), 1))
         numbers = np.stack([draw(sample, seed, name) for name in ("shift y", "shift phi")], axis=1)
         return np.asarray((2 * numbers - 1) * np.array(self.by))
+
+    def move_particles(
+        self, offsets: NDArray[np.int64], y: NDArray[Any], phi: NDArray[Any], motion: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(n,) shifted y and phi."""
+        from hepimg.kernels.particle_transform import translate
+
+        return translate(offsets, y, phi, -motion[:, 0], -motion[:, 1])
+
+    def move_cells(self, images: SparseImages, motion: NDArray[Any]) -> SparseImages:
+        """Images shifted by the nearest whole number of cells."""
+        from hepimg.images import SparseImages
+        from hepimg.kernels.image_transform import translate_cells
+
+        shifts = np.rint(motion).astype(np.int64)
+        moved = translate_cells(images.offsets, images.cells, images.values, images.grid.shape, shifts)
+        return SparseImages(images.grid, images.channels, *moved)

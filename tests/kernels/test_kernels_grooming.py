@@ -1,4 +1,4 @@
-"""Soft drop and trimming: against a plain clustering, FastJet, and the numbers printed with fastjet-contrib."""
+"""Soft drop, trimming and subjets: against a plain clustering, FastJet, and numbers printed with fastjet-contrib."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from synthetic import Jets, batches, make_jets
 
 from hepimg.kernels.grooming import soft_drop, trim
+from hepimg.kernels.subjets import find_subjets
 
 RANDOM = make_jets(np.random.default_rng(3).integers(1, 60, 150), 4)
 
@@ -99,6 +100,17 @@ def test_trimming_is_what_a_plain_clustering_gives(jets: Jets, by_pt: bool, radi
         assert np.flatnonzero(keep[start : start + len(jet.pt)]).tolist() == sorted(members)
 
 
+@settings(max_examples=30, deadline=None)
+@given(batches, st.booleans(), st.floats(0.05, 1))
+def test_subjets_are_what_a_plain_clustering_gives(jets: Jets, by_pt: bool, radius: float) -> None:
+    offsets, subjets = find_subjets(*jets, radius=radius, by_pt=by_pt)
+    for jet, a, b in zip(jets.rows(), offsets, offsets[1:], strict=False):
+        expected = sorted(plain_clustering(jet, int(by_pt), radius), key=lambda subjet: -subjet.pt)
+        assert b - a == len(expected)
+        for ours, theirs in zip(subjets[a:b], expected, strict=True):
+            np.testing.assert_allclose(ours, theirs.momentum, rtol=1e-9, atol=1e-9)
+
+
 def pseudojets(jet: Jets) -> list[Any]:
     """FastJet's particles, numbered."""
     import fastjet
@@ -157,6 +169,20 @@ def test_trimming_is_fastjets_filter(algorithm: str) -> None:
             members = sorted(particle.user_index() for particle in trimmer.result(whole[0]).constituents())
             assert np.flatnonzero(keep[start : start + len(jet.pt)]).tolist() == members
         del whole, sequence
+
+
+@pytest.mark.parametrize("algorithm", ["kt", "cambridge"])
+def test_subjets_are_fastjets(algorithm: str) -> None:
+    offsets, subjets = find_subjets(*RANDOM, radius=0.3, by_pt=algorithm == "kt")
+    hard = np.hypot(subjets[:, 1], subjets[:, 2]) > 20.0
+    checked = 0
+    for jet, a, b in zip(RANDOM.rows(), offsets, offsets[1:], strict=False):
+        sequence, theirs = found_by_fastjet(pseudojets(jet), algorithm, 0.3)
+        expected = np.array([(one.E(), one.px(), one.py(), one.pz()) for one in theirs]).reshape(-1, 4)
+        np.testing.assert_allclose(subjets[a:b][hard[a:b]], expected, rtol=1e-9, atol=1e-9)
+        checked += len(theirs)
+        del theirs, sequence
+    assert checked > 200
 
 
 @pytest.mark.parametrize(

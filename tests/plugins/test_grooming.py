@@ -1,4 +1,4 @@
-"""The steps ``soft_drop`` and ``trim``."""
+"""The steps ``soft_drop``, ``trim`` and ``subjets``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from hepimg.components import Collection, Column
+from hepimg.components import Collection, Column, Step
+from hepimg.kernels.moments import four_momentum
 from hepimg.sample import Ragged, Sample
 from hepimg.testing import check_component, check_step, ports_of, toy_jets
-from hepimg_jets.grooming import Groom
 from hepimg_jets.soft_drop import SoftDrop
+from hepimg_jets.subjets import Subjets
 from hepimg_jets.trim import Trim
 
 KINEMATICS = ("pt", "eta", "y", "phi", "mass")
@@ -22,11 +23,13 @@ STEPS = [
     SoftDrop(beta=1.0, z_cut=0.2, into="constituents"),
     Trim(),
     Trim(algorithm="cambridge", radius=0.2),
+    Subjets(),
+    Subjets(algorithm="cambridge", radius=0.2, into="prongs"),
 ]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=str)
-def test_contract(step: Groom) -> None:
+def test_contract(step: Step) -> None:
     check_component(type(step))
     check_step(step, toy_jets(40, 2))
     massless = toy_jets(5)
@@ -64,6 +67,21 @@ def test_two_prongs_are_found() -> None:
     assert np.median(groomed.column("groomed_rg")) == pytest.approx(0.45, abs=0.08)
     assert np.median(single.column("groomed_rg")) < 0.25
     assert ((groomed.column("groomed_zg") > 0.1) & (groomed.column("groomed_zg") <= 0.5)).mean() > 0.95
+
+
+def test_subjets_add_up_to_the_jet_and_the_hardest_stands_first() -> None:
+    jets = toy_jets(60, 2)
+    found = Subjets().apply(jets, None).collection("subjets")
+    np.testing.assert_allclose(_four(found), _four(jets.collection("constituents")), rtol=1e-4)
+    rows = [found.take(row)["pt"] for row in range(60)]
+    assert all((np.diff(pt) <= 0).all() for pt in rows)
+    assert np.mean([pt[:2].sum() / pt.sum() for pt in rows]) > 0.8
+    with pytest.raises(ValueError, match="into: constituents would replace"):
+        Subjets(into="constituents").writes(ports_of(jets))
+
+
+def _four(jets: Ragged) -> Any:
+    return four_momentum(jets.offsets, jets["pt"], jets["y"], jets["phi"], jets["mass"])
 
 
 def test_moving_the_jet_moves_what_is_left() -> None:

@@ -148,9 +148,36 @@ def test_further_collections_move_alike(move: Callable[..., Move]) -> None:
         move(also=["lr8"], image="hr")
 
 
-def test_moves_that_look_at_the_jet_move_no_other_one() -> None:
-    with pytest.raises(ValueError, match="where nothing is drawn"):
-        Flip(axis="harder", also=["lr8"])
+@few
+@given(some_jets)
+def test_subjets_tell_their_jet_where_to_go(jets: list[Jet]) -> None:
+    jets = [jet[:3] for jet in jets]
+    guides: list[Jet] = [[(300.0, 0.2, 3.1), (100.0, 0.2 + 0.3 * (-1) ** k, -3.1)] for k in range(len(jets))]
+    sample = sample_of(jets).with_collection("subjets", sample_of(guides).collection("constituents"))
+    first = Center(collection="subjets", on="hardest", also=["constituents"]).apply(sample, None)
+    moved = Rotate(collection="subjets", angle="second", also=["constituents"]).apply(first, None)
+    for (_, y, phi), jet, (_, new_y, new_phi) in zip(rows_of(sample), guides, rows_of(moved), strict=True):
+        direction = np.arctan2(2 * np.pi - 6.2, jet[1][1] - 0.2)
+        shifted = np.stack([y - 0.2, np.remainder(phi - 3.1 + np.pi, 2 * np.pi) - np.pi])
+        cosine, sine = np.cos(direction), np.sin(direction)
+        expected = np.array([[cosine, sine], [-sine, cosine]]) @ shifted
+        np.testing.assert_allclose([new_y, new_phi], expected, atol=1e-4)
+    subjets = moved.collection("subjets")
+    np.testing.assert_allclose(subjets["y"][::2], 0, atol=1e-6)
+    assert (subjets["y"][1::2] > 0.3).all()
+    np.testing.assert_allclose(subjets["phi"], 0, atol=1e-6)
+
+
+def test_a_lone_subjet_says_nothing_of_the_angle() -> None:
+    sample = sample_of([[(1.0, 0.3, 0.2)], []])
+    assert Rotate(angle="second").apply(sample, None).collection("constituents")["phi"].tolist() == [np.float32(0.2)]
+
+
+def test_only_the_asked_half_is_weighed() -> None:
+    sample = sample_of([[(1.0, -0.3, -0.2)]])
+    for axis, expected in (("harder_eta", (0.3, -0.2)), ("harder_phi", (-0.3, 0.2)), ("harder", (0.3, 0.2))):
+        flipped = Flip(axis=axis).apply(sample, None).collection("constituents")
+        assert (flipped["y"][0], flipped["phi"][0]) == pytest.approx(expected)
 
 
 def test_random_angles_and_shifts_are_uniform() -> None:

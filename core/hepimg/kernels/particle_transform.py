@@ -45,6 +45,19 @@ def principal_angle(offsets: Array, pt: Array, y: Array, phi: Array) -> Floats:
     return _points(offsets, pt, y, phi, with_angle=True)[4]
 
 
+def second_angle(offsets: Array, pt: Array, y: Array, phi: Array) -> Floats:
+    """Direction from the hardest to the second hardest particle (or subjet) of each jet, in radians.
+
+    Returns:
+        Angles from y towards phi, shape (n_jets,), in [-pi, pi]; 0 for jets of fewer than two.
+    """
+    offsets = frozen_offsets(offsets)
+    angles = np.zeros(len(offsets) - 1)
+    fields = (frozen(field, np.float64) for field in (pt, y, phi))
+    over_rows(_find_second, len(angles), offsets, *fields, angles, least=LIGHT_ROWS)
+    return angles
+
+
 def translate(offsets: Array, y: Array, phi: Array, origin_y: Array, origin_phi: Array) -> tuple[Array, Array]:
     """Move the point (``origin_y``, ``origin_phi``) of each jet, shape (n_jets,), to (0, 0)."""
     return _carried(offsets, y, phi, origin_y, origin_phi, 1.0, 0.0, 0.0, 1.0)
@@ -148,6 +161,21 @@ def _find_points(
             along = cosine * (y[i] - centre_y) + sine * _difference(phi[i], centre_phi)
             skew += pt[i] * along * along * along
         points[4, jet] = angle if skew >= 0 else _difference(angle + math.pi, 0.0)
+
+
+@compiled
+def _find_second(first: int, last: int, offsets: Array, pt: Array, y: Array, phi: Array, angles: Array) -> None:
+    for jet in range(first, last):
+        start, stop = offsets[jet], offsets[jet + 1]
+        if stop - start < 2:
+            continue
+        top, second = start, -1
+        for i in range(start + 1, stop):
+            if pt[i] > pt[top]:
+                top, second = i, top
+            elif second < 0 or pt[i] > pt[second]:
+                second = i
+        angles[jet] = math.atan2(_difference(phi[second], phi[top]), y[second] - y[top])
 
 
 @compiled

@@ -15,6 +15,7 @@ from hepimg.kernels import (
     particle_transform,
     pool,
     puppi,
+    subjets,
     subjettiness,
 )
 from hepimg.kernels.axis import Axis
@@ -38,6 +39,7 @@ def compile_kernels() -> None:
     pool.pool(*images, (4, 4), (2, 2), "max")
     image_transform.normalise(images[0], images[2], "sum")
     particle_transform.centroid(offsets, pt, y, phi)
+    particle_transform.second_angle(offsets, pt, y, phi)
     moments.four_momentum(offsets, pt, y, phi)
     moments.girth(offsets, pt, y, phi, np.zeros(1), np.zeros(1))
     moments.nth_hardest(offsets, pt, 1)
@@ -45,6 +47,7 @@ def compile_kernels() -> None:
     subjettiness.subjettiness(offsets, pt, y, phi)
     grooming.soft_drop(offsets, pt, y, phi)
     grooming.trim(offsets, pt, y, phi)
+    subjets.find_subjets(offsets, pt, y, phi)
     constituent_subtraction.fractions_left(offsets, pt, y, phi, np.ones(1))
     puppi.neighbour_sums((offsets, y, phi), (offsets, y, phi, pt))
     puppi.chi_squared_weights(pt)
