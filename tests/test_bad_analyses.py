@@ -88,6 +88,7 @@ CASES = {
     "no test rows": ("[0.7, 0.1, 0.2]", "[0.9, 0.1, 0.0]", ":8: data.split: evaluate needs test rows"),
     "score not predicted for the signal": ("image: image, signal: top", "image: image, signal: top, apply: [qcd]", ":19: evaluate[0]: tag.score is not predicted for top; add it to apply of tag"),
     "steps of a sample": ("process: ttbar_hadronic}", "process: ttbar_hadronic, steps: [center]}", ":11: samples.top.steps[0]: the step center works on jets"),
+    "jets left out after they are counted": ("preprocess:\n", "preprocess:\n  - {step: select, column: mass, range: [60, 100]}\n", ":13: preprocess[0]: select leaves out jets: put it into data.steps"),
     "random step before the data are stored": ("abs_eta: 2.0}\n", "abs_eta: 2.0}\n    - {step: rotate, angle: random}\n", ":7: data.steps[1]: rotate is random for each jet; it belongs to preprocess"),
     "scan of equal values": ("task: trees, signal: top", "scan: {bagging: [0.5, 0.5]}, task: trees, signal: top", "a value stands twice: [0.5, 0.5]"),
     "step without a name": ("- center", "- {on: axis}", ":13: preprocess[0]: needed: a step's name"),

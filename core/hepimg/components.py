@@ -141,6 +141,8 @@ class Step(Component):
 
     rows_in: ClassVar[RowKind] = "jet"
     rows_out: ClassVar[RowKind] = "jet"
+    drops_rows: ClassVar[bool] = False
+    """Whether some rows do not go on: then it belongs to ``data.steps``, before rows are counted and split."""
 
     def writes(self, ports: Ports) -> Sequence[Port]:
         """What it adds or replaces, given what is there; all that is left, if it changes the kind of row."""

@@ -225,6 +225,8 @@ class _Check:
                 self.complain(
                     place, f"{step.name} is random for each jet; it belongs to preprocess, where jets have numbers"
                 )
+            if step.drops_rows and number >= len(entry.steps):
+                self.complain(place, f"{step.name} leaves out jets: put it into data.steps, before they are counted")
             self.pools(step, ports, place, stored=number < len(entry.steps))
             if not self.read(step, ports, place):
                 return ports

@@ -8,7 +8,7 @@ from hepimg.hooks import hookimpl
 
 @hookimpl
 def hepimg_steps() -> list[type[Step]]:
-    """Event steps, and the jet steps that groom, subtract or look for subjets."""
+    """Event steps, and the jet steps that choose jets, groom, subtract, or look for subjets."""
     from hepimg_jets.area_subtraction import AreaSubtraction
     from hepimg_jets.background import Background
     from hepimg_jets.calorimeter import Calorimeter
@@ -17,6 +17,7 @@ def hepimg_steps() -> list[type[Step]]:
     from hepimg_jets.overlay import Overlay
     from hepimg_jets.pairs import Pairs
     from hepimg_jets.puppi import Puppi
+    from hepimg_jets.select import Select
     from hepimg_jets.soft_drop import SoftDrop
     from hepimg_jets.softkiller import SoftKiller
     from hepimg_jets.subjets import Subjets
@@ -24,5 +25,5 @@ def hepimg_steps() -> list[type[Step]]:
 
     return [
         *(Overlay, Calorimeter, SoftKiller, ConstituentSubtraction, Puppi, Background),
-        *(Cluster, Pairs, SoftDrop, Trim, Subjets, AreaSubtraction),
+        *(Cluster, Pairs, Select, SoftDrop, Trim, Subjets, AreaSubtraction),
     ]

@@ -53,12 +53,14 @@ def check_step(step: Step, sample: Sample, pools: Mapping[str, Sequence[Sample]]
         check_written(step, promised, some)
         for name, values in some.columns.items():
             require(values.dtype == whole.columns[name].dtype, step.name, f"the dtype of {name} depends on the rows")
-    if step.rows_in == step.rows_out:
+    if step.rows_in == step.rows_out and not step.drops_rows:
         check_rest(step, promised, sample, whole)
         chosen = np.arange(len(sample))[::-2]
         parts, expected = step.apply(sample[chosen], seed), whole[chosen]
     else:
-        require(set(ports_of(whole)) == {port.name for port in promised}, step.name, f"it left {list(whole.columns)}")
+        there = set(ports) if step.rows_in == step.rows_out else set()
+        wanted = there | {port.name for port in promised}
+        require(set(ports_of(whole)) == wanted, step.name, f"it left {list(whole.columns)}")
         middle = len(sample) // 2
         halves = [step.apply(rows, seed) for rows in (sample[:middle], sample[middle:])]
         parts, expected = Sample.concatenate(halves), whole
