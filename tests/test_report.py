@@ -231,6 +231,7 @@ def test_numbers_and_headings_as_written():
     assert written(Estimate(-0.0123, 0.0031)) == "−0.0123 ± 0.0031"
     assert written(Estimate(1667.2, limit=True)) == "&gt; 1667"
     assert heading("rejection@0.5") == "1/ε<sub>B</sub> at ε<sub>S</sub> = 0.5"
+    assert heading("true_positives@0.01") == "ε<sub>S</sub> at ε<sub>B</sub> = 0.01"
     assert heading("auc_minus_<x>") == "AUC − AUC(&lt;x&gt;)"
     assert heading("mean@qcd") == "mean (qcd)"
     assert heading("auc_minus_<x>:again") == "again: AUC − AUC(&lt;x&gt;)"

@@ -33,6 +33,11 @@ class Passing:
         reached = np.maximum.accumulate(self.signal)
         return np.minimum(np.searchsorted(reached, efficiencies - 1e-12), len(reached) - 1)
 
+    def signal_at(self, background: Floats) -> Floats:
+        """(n,) signal efficiency of the loosest cut that lets no more than each fraction of the background pass."""
+        passed = np.maximum.accumulate(self.background)
+        return self.signal[np.searchsorted(passed, background + 1e-12, side="right") - 1]
+
 
 class Ranking:
     """The order of rows by descending score: sorted once, then used with many weights.

@@ -37,6 +37,8 @@ class Score:
         background: (points,) background efficiency at each signal efficiency.
         background_replicas: (replicas, points).
         background_rows: (points,) background rows that pass.
+        signal: (false positives,) signal efficiency at each background efficiency asked for.
+        signal_replicas: (replicas, false positives).
     """
 
     task: str
@@ -46,6 +48,8 @@ class Score:
     background: Floats
     background_replicas: Floats
     background_rows: NDArray[np.int64]
+    signal: Floats
+    signal_replicas: Floats
 
 
 class Roc(Metric):
@@ -63,6 +67,9 @@ class Roc(Metric):
     background: list[str] = Field([], description="samples that are background; none: all others")
     efficiencies: list[Annotated[float, Field(gt=0, le=1)]] = Field(
         [0.3, 0.5], description="signal efficiencies at which the rejection is given"
+    )
+    false_positives: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [], description="background efficiencies at which the signal efficiency is given, for anomalies .01, say"
     )
     replicas: int = Field(200, ge=2, description="bootstrap replicas")
     against: str = Field("", description="task that the others' areas are compared with; empty: that of the last score")
@@ -85,7 +92,10 @@ class Roc(Metric):
         return [self.signal, *self.background]
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
-        """Numbers ``<task>.auc``, ``<task>.rejection@<eps_S>``, ``<task>.auc_minus_<other>``; three kinds of figure."""
+        """Numbers ``<task>.auc``, ``<task>.rejection@<eps_S>``, ``<task>.auc_minus_<other>``; three kinds of figure.
+
+        With ``false_positives`` also ``<task>.true_positives@<eps_B>``.
+        """
         rows = self._rows(test)
         scores = list(self._evaluate(rows, seed))
         numbers: dict[str, Estimate] = {}
@@ -118,15 +128,19 @@ class Roc(Metric):
         is_signal, weight = rows.is_from(self.signal), rows.column("weight").astype(np.float64)
         points = np.concatenate([self.efficiencies, CURVE])
         rankings = [Ranking(rows.column(name).astype(np.float64), is_signal) for name in self.scores]
-        areas, backgrounds = [], []
+        asked = np.array(self.false_positives)
+        areas, backgrounds, signals = [], [], []
         for counts in resamples(rows.column("sample"), rows.column("event"), self.replicas, seed):
             every = counts * weight
             if every[is_signal].sum() > 0 and every[~is_signal].sum() > 0:
                 drawn = [ranking.passing(every) for ranking in rankings]
                 areas.append([passing.auc for passing in drawn])
                 backgrounds.append([passing.background[passing.cuts(points)] for passing in drawn])
-        auc = np.array(areas).reshape(-1, len(rankings))
-        background = np.array(backgrounds).reshape(-1, len(rankings), len(points))
+                signals.append([passing.signal_at(asked) for passing in drawn])
+        shape = len(areas), len(rankings)
+        auc = np.array(areas).reshape(shape)
+        background = np.array(backgrounds).reshape(*shape, len(points))
+        signal = np.array(signals).reshape(*shape, len(asked))
         for k, ranking in enumerate(rankings):
             passing = ranking.passing(weight)
             cuts = passing.cuts(points)
@@ -138,6 +152,8 @@ class Roc(Metric):
                 background=passing.background[cuts],
                 background_replicas=background[:, k],
                 background_rows=ranking.background_rows(cuts),
+                signal=passing.signal_at(asked),
+                signal_replicas=signal[:, k],
             )
 
     def _numbers(self, score: Score, rows: Sample) -> dict[str, Estimate]:
@@ -154,6 +170,9 @@ class Roc(Metric):
             else:
                 error = spread(score.background_replicas[:, point])
                 numbers[name] = Estimate(1 / background, None if error is None else error / background**2, n)
+        for point, false in enumerate(self.false_positives):
+            passed = Estimate(float(score.signal[point]), spread(score.signal_replicas[:, point]), n)
+            numbers[f"{score.task}.true_positives@{false:g}"] = passed
         return numbers
 
     def _differences(self, scores: Sequence[Score], n: int) -> dict[str, Estimate]:

@@ -8,9 +8,10 @@ from hepimg.hooks import hookimpl
 
 @hookimpl
 def hepimg_steps() -> list[type[Step]]:
-    """Moves of a jet's content, then images of it, then maps of images."""
+    """Moves of a jet's content, then images of it, then maps of images, then numbers."""
     from hepimg_preprocess.center import Center
     from hepimg_preprocess.flip import Flip
+    from hepimg_preprocess.measure import Measure
     from hepimg_preprocess.pixelate import Pixelate
     from hepimg_preprocess.regrid import Crop, Pool
     from hepimg_preprocess.rotate import Rotate
@@ -18,4 +19,4 @@ def hepimg_steps() -> list[type[Step]]:
     from hepimg_preprocess.translate import Translate
     from hepimg_preprocess.values import Normalise, Power
 
-    return [Center, Rotate, Flip, Translate, Pixelate, Pool, Crop, Normalise, Power, Threshold]
+    return [Center, Rotate, Flip, Translate, Pixelate, Pool, Crop, Normalise, Power, Threshold, Measure]

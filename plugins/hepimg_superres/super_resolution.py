@@ -13,8 +13,8 @@ from pydantic import ConfigDict, PositiveFloat, PositiveInt, model_validator
 from hepimg.components import Field, Grid, Image, Options, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg.training.options import FitOptions
+from hepimg.weights import mean_weight
 from hepimg_superres.resolutions import doublings, draw_names, drawn_images, resolutions
-from hepimg_superres.weights import mean_weight
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset

@@ -52,6 +52,7 @@ def test_values_are_those_of_the_kernels(dtype):
     plane = particles.offsets, particles.pt, particles.y, particles.phi
     e2, e3, two_e3 = correlators.three_point(*plane, 2.0).T
     taus = subjettiness(*plane, particles.mass, axes="wta_kt", beta=2.0, r0=0.4)
+    momentum = moments.four_momentum(*plane, particles.mass)
     options = "[axes=wta_kt,beta=2,r0=0.4]"
     expected = {
         "c2[beta=2]": e3 / e2**2,
@@ -64,8 +65,10 @@ def test_values_are_those_of_the_kernels(dtype):
         "tau1": subjettiness(*plane, particles.mass, r0=0.8)[:, 0],
         "nth_hardest[n=3]": [np.sort(particles.pt[:3])[0], np.sort(particles.pt[3:])[-3]],
         "mean_pt": [particles.pt[:3].mean(dtype=float), particles.pt[3:].mean(dtype=float)],
+        "pt_dispersion": [np.linalg.norm(pt) / pt.sum() for pt in np.split(particles.pt.astype(float), [3])],
+        "relative_mass": moments.invariant_mass(momentum) / moments.transverse_momentum(momentum),
         "n_active": [3, 30],
-        "mass": moments.invariant_mass(moments.four_momentum(*plane, particles.mass)),
+        "mass": moments.invariant_mass(momentum),
     }
     for name, value in observables.compute(list(expected), particles).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-6, err_msg=name)

@@ -11,6 +11,7 @@ from hepimg.sample import Ragged, Sample
 from hepimg.testing import check_metric
 from hepimg_metrics.resolution import Resolution
 from hepimg_metrics.scatter import Scatter, fraction, sums_of
+from hepimg_preprocess.pixelate import Pixelate
 
 
 def toy(n: int = 60) -> Sample:
@@ -112,6 +113,26 @@ def test_resolution_means_are_those_of_the_observables() -> None:
     assert {"qcd.lr2.values", "top.constituents.edges"} <= set(figure.data)
 
 
+def test_relative_differences_of_collections_and_images() -> None:
+    grid = {"eta": [-2, 2], "phi": [-2, 2], "shape": [40, 40]}
+    rows = Pixelate.model_validate({"grid": grid}).apply(toy(400), None)
+    metric = Resolution(names=["mass"], collections=["constituents"], images=["image"], relative=True, replicas=50)
+    result = metric.evaluate(rows, 1)
+    fine = compute(["mass"], rows.collection("constituents").particles())["mass"]
+    seen = compute(["mass"], rows.image("image").particles())["mass"]
+    top = rows.is_from("top") & (fine > 0)
+    weights, difference = rows.column("weight")[top], (seen / fine - 1)[top]
+    mean = np.average(difference, weights=weights)
+    deviation = np.sqrt(np.average((difference - mean) ** 2, weights=weights))
+    assert result.numbers["image.mass.two_sigma@top"].value == pytest.approx(2 * deviation)
+    found = result.numbers["image.mass.half_width@top"]
+    inside = np.abs(difference - result.numbers["image.mass.bias@top"].value) < found.value
+    assert np.average(inside, weights=weights) == pytest.approx(0.68, abs=0.06)
+    assert 0 < found.error < 0.2 * found.value
+    assert [figure.name for figure in result.figures] == ["resolution-mass", "residual-mass"]
+    check_metric(metric, rows)
+
+
 def test_contracts() -> None:
     check_metric(Scatter(against=["lr2"], replicas=5), toy())
     check_metric(Resolution(names=["mass", "n_active"], collections=["constituents", "lr2"], replicas=5), toy())
@@ -123,8 +144,9 @@ def test_no_rows_and_wrong_options() -> None:
             metric.evaluate(toy()[:0], 1)
     with pytest.raises(ValueError, match="stands twice"):
         Scatter(against=["constituents"])
-    with pytest.raises(ValueError, match="stands twice"):
-        Resolution(collections=["lr2", "lr2"])
+    for collections in (["lr2", "lr2"], ["lr2"]):
+        with pytest.raises(ValueError, match="two or more, each once"):
+            Resolution(collections=collections)
     with pytest.raises(ValueError, match=r"did you mean .*'tau2'"):
         Resolution(names=["tau2i"], collections=["constituents", "lr2"])
-    assert dict(Resolution(names=["jet_charge"], collections=["a", "b"]).reads()[0].fields)["charge"] == "e"
+    assert dict(Resolution(names=["jet_charge"], collections=["a", "b"]).reads()[0].fields)["charge"] == "e"  # type: ignore[union-attr]

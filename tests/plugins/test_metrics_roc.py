@@ -85,6 +85,23 @@ def test_rejection_is_that_of_the_tightest_cut_that_reaches_the_efficiency():
         assert numbers[f"good.rejection@{point}"].value == pytest.approx(1 / background[cut], rel=1e-9)
 
 
+def test_true_positives_are_those_of_the_loosest_cut_that_lets_no_more_background_pass():
+    from sklearn.metrics import roc_curve
+
+    rows = toy(weights=True)
+    metric = Roc(scores=["good.score"], signal="top", false_positives=[0.01, 0.1], replicas=50)
+    numbers = metric.evaluate(rows, 1).numbers
+    background, efficiency, _ = roc_curve(
+        rows.is_from("top"), rows.column("good.score"), sample_weight=rows.column("weight"), drop_intermediate=False
+    )
+    for point in (0.01, 0.1):
+        found = numbers[f"good.true_positives@{point}"]
+        assert found.value == pytest.approx(efficiency[np.flatnonzero(background <= point)[-1]], rel=1e-9)
+        assert 0.005 < found.error < 0.1
+    tied = Ranking(np.array([2.0, 1.0, 1.0, 0.0]), np.array([True, True, False, False])).passing(np.ones(4))
+    assert tied.signal_at(np.array([0.01, 0.49, 0.5, 0.99])).tolist() == [0.5, 0.5, 1.0, 1.0]
+
+
 def test_tied_rows_pass_together_and_an_exact_half_is_reached():
     signal = np.array([True, True, False, False])
     ranking = Ranking(np.array([2.0, 1.0, 1.0, 0.0]), signal)

@@ -15,6 +15,7 @@ from hepimg.sample import Sample
 from hepimg_preprocess import hepimg_steps
 from hepimg_preprocess.center import Center
 from hepimg_preprocess.flip import Flip
+from hepimg_preprocess.measure import Measure
 from hepimg_preprocess.pixelate import Pixelate
 from hepimg_preprocess.regrid import Crop, Pool
 from hepimg_preprocess.rotate import Rotate
@@ -51,6 +52,7 @@ ALL_STEPS: list[Step] = [
     Normalise(how="l2"),
     Power(exponent=0.5),
     Threshold(minimum=0.5),
+    Measure(names=("girth", "n_active")),
 ]
 
 

@@ -99,6 +99,16 @@ def _nth_hardest(work: _Work, options: Mapping[str, Any]) -> Floats:
     return moments.nth_hardest(work.particles.offsets, work.particles.pt, options["n"])
 
 
+def _relative_mass(work: _Work, options: Mapping[str, Any]) -> Floats:
+    momentum = work.momentum()
+    return ratio(moments.invariant_mass(momentum), moments.transverse_momentum(momentum))
+
+
+def _pt_dispersion(work: _Work, options: Mapping[str, Any]) -> Floats:
+    pt = work.particles.pt.astype(np.float64)
+    return ratio(np.sqrt(moments.total(work.particles.offsets, pt**2)), work.pt_sum())
+
+
 Evaluation = Callable[[_Work, Mapping[str, Any]], Floats]
 
 EVALUATIONS: dict[str, Evaluation] = {
@@ -114,6 +124,8 @@ EVALUATIONS: dict[str, Evaluation] = {
     "jet_charge": _jet_charge,
     "n_active": lambda work, _: work.particles.counts.astype(np.float64),
     "nth_hardest": _nth_hardest,
+    "relative_mass": _relative_mass,
+    "pt_dispersion": _pt_dispersion,
     "mean_pt": lambda work, _: ratio(work.pt_sum(), work.particles.counts),
 }
 """How each name of :data:`hepimg.observables.names.FAMILIES` is computed."""

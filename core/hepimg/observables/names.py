@@ -38,6 +38,8 @@ FAMILIES: dict[str, Family] = {
     "jet_charge": Family("e", "pT-weighted charge (arXiv:1209.2421)", {"kappa": 0.5}),
     "n_active": Family("", "number of particles, or of active pixels", {}),
     "nth_hardest": Family("GeV", "pT of the n-th hardest particle or pixel", {"n": 1}),
+    "relative_mass": Family("", "invariant mass over transverse momentum", {}),
+    "pt_dispersion": Family("", "sqrt(sum of pT^2) / sum of pT, pTD (CMS-PAS-JME-13-002)", {}),
     "mean_pt": Family("GeV", "mean pT per particle, or per active pixel", {}),
 }
 """Every observable by name."""

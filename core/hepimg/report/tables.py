@@ -98,6 +98,8 @@ def heading(metric: str) -> str:
         said = "AUC" + (f" {escape('@' + point)}" if point else "")
     elif kind == "rejection" and point:
         said = f"1/ε<sub>B</sub> at ε<sub>S</sub> = {escape(point)}"
+    elif kind == "true_positives" and point:
+        said = f"ε<sub>S</sub> at ε<sub>B</sub> = {escape(point)}"
     elif kind.startswith("auc_minus_"):
         said = f"AUC − AUC({escape(kind.removeprefix('auc_minus_'))})"
     else:

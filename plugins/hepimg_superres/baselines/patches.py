@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hepimg.errors import DataError
+from hepimg.weights import check_equal_weights
 from hepimg_superres.baselines.blocks import Cells, Floats, Integers, neighbours
-from hepimg_superres.weights import check_equal_weights
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset

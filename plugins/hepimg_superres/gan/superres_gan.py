@@ -10,9 +10,9 @@ from pydantic import ConfigDict
 from hepimg.adversarial.options import GameOptions
 from hepimg.components import Field, Grid, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
+from hepimg.weights import check_equal_weights
 from hepimg_superres.gan.options import GanLosses, GanNetworks, Merit
 from hepimg_superres.resolutions import doublings
-from hepimg_superres.weights import check_equal_weights
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset

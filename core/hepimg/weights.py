@@ -27,7 +27,7 @@ def check_equal_weights(*data: Dataset) -> None:
         raise DataError(
             f"rows with weights from {weight.min():g} to {weight.max():g}",
             needed="rows that count alike",
-            fix="Make them without weights; the task super_resolution learns from weighted rows.",
+            fix="Make them without weights.",
         )
 
 

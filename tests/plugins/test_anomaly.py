@@ -1,0 +1,132 @@
+"""The tasks ``neighbours`` and ``anomaly``, and the step ``measure``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from hepimg.errors import DataError
+from hepimg.observables import compute
+from hepimg.sample import Sample
+from hepimg.testing import check_component, check_step, check_task, datasets, make_run, ports_of, toy_jets
+from hepimg_autoencoder.anomaly import Anomaly
+from hepimg_autoencoder.neighbours import Neighbours
+from hepimg_preprocess.measure import Measure
+from hepimg_preprocess.pixelate import Pixelate
+
+PARTS = [{"of": "loss", "side": "both", "given": ["n"]}, {"of": "distance"}]
+
+
+def table(rows: int, seed: int = 1, **columns: Any) -> Sample:
+    """Jets with positive columns: a loss that grows with n, and a distance."""
+    rng = np.random.default_rng(seed)
+    n = rng.integers(20, 60, rows)
+    found = {"n": n, "loss": n**2 * rng.lognormal(0, 0.1, rows), "distance": rng.exponential(size=rows)}
+    return toy_jets(rows, seed=seed).with_columns(**{**found, **columns})
+
+
+def scored(task: Anomaly, ordinary: Sample, folder: Path, *others: Sample) -> list[np.ndarray[Any, Any]]:
+    train, valid, _ = datasets({"one": ordinary}, folder)
+    run = make_run(folder / "run")
+    state = task.fit(train, valid, run)
+    return [np.asarray(task.predict(state, other, run)["score"]) for other in others]
+
+
+def test_contracts() -> None:
+    for kind in (Anomaly, Neighbours):
+        check_component(kind)
+    check_task(Anomaly.model_validate({"parts": PARTS}), {"one": table(100)})
+    check_task(Neighbours(columns=("n", "loss"), neighbours=3), {"one": table(100)})
+
+
+def test_shares_of_ordinary_rows_are_uniform(tmp_path: Path) -> None:
+    for k, part in enumerate((PARTS[0], PARTS[1], {"of": "distance", "side": "low"})):
+        (score,) = scored(Anomaly.model_validate({"parts": [part]}), table(5000), tmp_path / str(k), table(4000, 2))
+        counts = np.histogram(np.exp(-score), 10, (0, 1))[0]
+        assert counts.tolist() == pytest.approx([400] * 10, abs=100)
+
+
+def test_a_simple_jet_is_not_ordinary_for_being_simple(tmp_path: Path) -> None:
+    """A loss twice what is usual for so few particles is small, and unusual."""
+    ordinary = table(2000)
+    n = np.full(200, 22)
+    simple, usual = table(200, 3, n=n, loss=2.0 * n**2), table(200, 4, n=n, loss=1.0 * n**2)
+    for k, (part, seen) in enumerate((({"of": "loss"}, False), ({"of": "loss", "given": ["n"]}, True))):
+        one, other = scored(Anomaly.model_validate({"parts": [part]}), ordinary, tmp_path / str(k), simple, usual)
+        assert (one.min() > 5) == seen
+        assert other.max() < 2
+
+
+def test_parts_add_up_and_either_side_counts(tmp_path: Path) -> None:
+    ordinary, some = table(1000), table(50, 2)
+    tasks = [Anomaly.model_validate({"parts": parts}) for parts in (PARTS, PARTS[:1], PARTS[1:])]
+    whole, *single = [scored(task, ordinary, tmp_path / str(k), some)[0] for k, task in enumerate(tasks)]
+    np.testing.assert_allclose(whole, sum(single))
+    both = Anomaly.model_validate({"parts": [{"of": "distance", "side": "both"}]})
+    edges = table(2, 2, distance=np.array([1e-6, 1e3]))
+    (score,) = scored(both, ordinary, tmp_path / "both", edges)
+    assert score.min() > 4
+
+
+def test_rows_count_as_their_weights_say(tmp_path: Path) -> None:
+    ordinary = table(1000)
+    chosen = np.arange(1000) < 500
+    task, some = Anomaly.model_validate({"parts": PARTS}), table(50, 2)
+    (one,) = scored(task, ordinary.with_columns(weight=chosen.astype(np.float32)), tmp_path / "1", some)
+    (other,) = scored(task, ordinary[:500], tmp_path / "2", some)
+    np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_distances_are_those_of_all_pairs(tmp_path: Path) -> None:
+    task, ordinary, some = Neighbours(columns=("n", "distance"), neighbours=4), table(300), table(20, 2)
+    train, valid, _ = datasets({"one": ordinary}, tmp_path)
+    state = task.fit(train, valid, make_run(tmp_path / "run"))
+    said = task.predict(state, some, make_run(tmp_path / "run"))["distance"]
+    learned, asked = (np.stack([sample.column(name) for name in task.columns], 1) for sample in (ordinary, some))
+    learned = learned[np.arange(300) % 5 < 3]
+    scaled = [(x - learned.mean(0)) / learned.std(0) for x in (learned, asked)]
+    pairs = np.linalg.norm(scaled[1][:, None] - scaled[0], axis=2)
+    np.testing.assert_allclose(said, np.sort(pairs, axis=1)[:, :4].mean(axis=1))
+
+
+def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
+    train, valid, _ = datasets({"one": table(100, n=np.full(100, 5))}, tmp_path)
+    run = make_run(tmp_path / "run")
+    with pytest.raises(DataError, match="the columns n are the same for all jets"):
+        Neighbours(columns=("n", "loss")).fit(train, valid, run)
+    with pytest.raises(DataError, match="60 training rows; needed: at least 70"):
+        Neighbours(columns=("loss",), neighbours=70).fit(train, valid, run)
+    with pytest.raises(DataError, match="no validation rows"):
+        Anomaly.model_validate({"parts": PARTS}).fit(train, type(valid)((), valid.classes), run)
+    with pytest.raises(DataError, match="y has negative values"):
+        Anomaly.model_validate({"parts": [{"of": "y"}]}).fit(train, valid, run)
+    with pytest.raises(DataError, match="20 validation rows; needed: more"):
+        Anomaly.model_validate({"parts": [{"of": "loss", "given": ["n", "distance"]}]}).fit(train, valid, run)
+    with pytest.raises(ValidationError, match="a part stands twice"):
+        Anomaly.model_validate({"parts": [PARTS[0]] * 2})
+
+
+def test_measure() -> None:
+    check_component(Measure)
+    jets = toy_jets(30)
+    grid = {"eta": [-4, 4], "phi": [-3, 3], "shape": [20, 20]}
+    jets = Pixelate.model_validate({"grid": grid}).apply(jets, None)
+    for step in (
+        Measure(names=("n_active", "tau21[axes=wta_kt]")),
+        Measure(names=("mass",), image="image", prefix="im_"),
+    ):
+        check_step(step, jets)
+    measured = Measure(names=("mass",), image="image", prefix="im_").apply(jets, None)
+    expected = compute(["mass"], jets.image("image").particles())["mass"]
+    np.testing.assert_array_equal(measured.column("im_mass"), expected)
+    assert measured.units["im_mass"] == "GeV"
+    with pytest.raises(ValueError, match="mass: already there; give a prefix"):
+        Measure(names=("mass",)).writes(ports_of(jets))
+    with pytest.raises(ValidationError, match="not both"):
+        Measure(names=("mass",), image="image", collection="constituents")
+    with pytest.raises(ValidationError, match="stands twice"):
+        Measure(names=("mass", "mass"))
