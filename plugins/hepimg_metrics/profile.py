@@ -1,8 +1,9 @@
-"""The metric ``profile``: the mean of observables against a column, such as active pixels against pileup."""
+"""The metric ``profile``: the mean of observables or columns against a column, such as active pixels against pileup."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Any, ClassVar
 
@@ -22,8 +23,18 @@ MARKERS = "osD^v"
 """Of the classes; colours are of what the observable was computed from."""
 
 
+@dataclass(frozen=True)
+class Curves:
+    """What one figure shows: (n_rows,) values by what they are computed from; under an empty name those of a column."""
+
+    name: str
+    meaning: str
+    unit: str
+    values: Mapping[str, Floats]
+
+
 class Profile(Metric):
-    """The mean of observables in bins of a column, and the slope of a straight line through all rows.
+    """The mean of observables and columns in bins of a column, and the slope of a straight line through all rows.
 
     Bins of equally many rows are drawn equally wide.
     """
@@ -34,6 +45,7 @@ class Profile(Metric):
     names: list[ObservableName] = Field(["n_active"], min_length=1, description="observables: mass, n_active ...")
     collections: list[str] = Field([], description="collections that they are computed from")
     images: list[str] = Field([], description="images that they are computed from")
+    columns: list[str] = Field([], description="columns and predictions whose mean is drawn too, such as ae.loss")
     bins: int = Field(10, ge=2, description="bins of the column")
     quantiles: bool = Field(
         False, description="whether all bins hold equally many rows; otherwise they are evenly spaced over the range"
@@ -42,26 +54,37 @@ class Profile(Metric):
 
     @model_validator(mode="after")
     def _check(self) -> Profile:
-        if not self.collections and not self.images:
-            raise ValueError("name collections or images that the observables are computed from")
+        if not (self.collections or self.images or self.columns):
+            raise ValueError("name columns, or collections or images that the observables are computed from")
         return self
 
     def reads(self) -> Sequence[Port]:
-        """The column, the collections, the images."""
+        """The columns, the collections, the images."""
         collections = [particles_for(self.names, name) for name in self.collections]
-        return [Column(self.against), *collections, *(Image(name) for name in self.images)]
+        columns = map(Column, dict.fromkeys([self.against, *self.columns]))
+        return [*columns, *collections, *map(Image, self.images)]
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers ``<collection or image>.<observable>.slope_against_<column>@<class>``; figures of each observable.
+
+        Of a column: ``<column>.slope_against_<column>@<class>``.
 
         Raises:
             DataError: there are no rows, or a value of the column is not finite.
         """
         classes = rows_of_classes(test, self.name)
-        check_finite(test, [self.against], self.name)
+        check_finite(test, [self.against, *self.columns], self.name)
         particles = {name: test.collection(name).particles() for name in self.collections}
         particles |= {name: test.image(name).particles() for name in self.images}
-        values = {name: compute(self.names, of) for name, of in particles.items()}
+        seen = {name: compute(self.names, of) for name, of in particles.items()}
+        curves = [
+            Curves(name, parse(name).description, parse(name).unit, {of: found[name] for of, found in seen.items()})
+            for name in (self.names if seen else [])
+        ]
+        curves += [
+            Curves(name, name, test.units.get(name, ""), {"": test.column(name).astype(np.float64)})
+            for name in self.columns
+        ]
         x, weight = test.column(self.against).astype(np.float64), test.column("weight").astype(np.float64)
         draws = np.array(list(resamples(test.column("sample"), test.column("event"), self.replicas, seed)))
         every = np.concatenate([weight[None], draws * weight])
@@ -69,21 +92,16 @@ class Profile(Metric):
         slope = f"slope_against_{undotted(self.against)}"
         numbers: dict[str, Estimate] = {}
         for label, rows in classes.items():
-            for of, observables in values.items():
-                for name, y in observables.items():
-                    per = f"{parse(name).unit}/{unit}".rstrip("/")
+            for drawn in curves:
+                for of, y in drawn.values.items():
+                    per = f"{drawn.unit}/{unit}".rstrip("/")
                     if (found := _slope(x[rows], y[rows], every[:, rows], per)) is not None:
-                        numbers[f"{of}.{name}.{slope}@{label}"] = found
-        figures = [
-            self._figure(name, {of: observables[name] for of, observables in values.items()}, x, classes, every, unit)
-            for name in self.names
-        ]
-        return Evaluation(numbers, figures)
+                        numbers[f"{of}.{drawn.name}.{slope}@{label}".lstrip(".")] = found
+        return Evaluation(numbers, [self._figure(drawn, x, classes, every, unit) for drawn in curves])
 
     def _figure(
         self,
-        name: str,
-        values: Mapping[str, Floats],
+        curves: Curves,
         x: Floats,
         classes: Mapping[str, NDArray[np.bool_]],
         every: Floats,
@@ -98,7 +116,7 @@ class Profile(Metric):
         with figures.style():
             drawing, (axes,) = figures.subplots(size=(6.4, 4.6))
             for (label, rows), marker in zip(classes.items(), cycle(MARKERS), strict=False):
-                for number, (of, y) in enumerate(values.items()):
+                for number, (of, y) in enumerate(curves.values.items()):
                     full, mean, error = _means(y[rows], which[rows], every[:, rows])
                     centre = (edges[1:] + edges[:-1])[full] / 2
                     where, half = (full + 0.5, 0.5) if self.quantiles else (centre, np.diff(edges)[full] / 2)
@@ -108,15 +126,17 @@ class Profile(Metric):
                         "markersize": 5,
                         "markerfacecolor": "white",
                     }
-                    axes.errorbar(where, mean, error, half, label=f"{label}, {of}", **style)
-                    data |= {f"{label}.{of}.{key}": v for key, v in (("x", centre), ("mean", mean), ("error", error))}
+                    axes.errorbar(where, mean, error, half, label=f"{label}, {of}".rstrip(", "), **style)
+                    key = f"{label}.{of}".rstrip(".")
+                    data |= {f"{key}.x": centre, f"{key}.mean": mean, f"{key}.error": error}
             if self.quantiles:
                 axes.set_xticks(np.arange(len(edges)), _written(edges))
                 axes.minorticks_off()
-            axes.set(xlabel=with_unit(self.against, unit), ylabel=with_unit(f"mean {name}", parse(name).unit))
+            axes.set(xlabel=with_unit(self.against, unit), ylabel=with_unit(f"mean {curves.name}", curves.unit))
             drawing.legend(loc="outside right upper", fontsize=9)
-        caption = f"{parse(name).description}: mean in bins of {self.against}; errors are statistical."
-        return Figure(f"profile-{figures.file_name(name)}", f"{name} against {self.against}", caption, drawing, data)
+        caption = f"{curves.meaning}: mean in bins of {self.against}; errors are statistical."
+        title = f"{curves.name} against {self.against}"
+        return Figure(f"profile-{figures.file_name(curves.name)}", title, caption, drawing, data)
 
 
 def _edges(x: Floats, bins: int, *, quantiles: bool) -> Floats:

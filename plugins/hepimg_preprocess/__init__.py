@@ -10,6 +10,7 @@ from hepimg.hooks import hookimpl
 def hepimg_steps() -> list[type[Step]]:
     """Moves of a jet's content, then images of it, then maps of images, then numbers."""
     from hepimg_preprocess.center import Center
+    from hepimg_preprocess.copy import Copy
     from hepimg_preprocess.flip import Flip
     from hepimg_preprocess.measure import Measure
     from hepimg_preprocess.pixelate import Pixelate
@@ -19,4 +20,4 @@ def hepimg_steps() -> list[type[Step]]:
     from hepimg_preprocess.translate import Translate
     from hepimg_preprocess.values import Normalise, Power
 
-    return [Center, Rotate, Flip, Translate, Pixelate, Pool, Crop, Normalise, Power, Threshold, Measure]
+    return [Copy, Center, Rotate, Flip, Translate, Pixelate, Pool, Crop, Normalise, Power, Threshold, Measure]

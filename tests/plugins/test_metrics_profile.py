@@ -41,6 +41,17 @@ def test_slope_has_the_error_of_least_squares() -> None:
     assert abs(slope.value) < 4 * slope.error
 
 
+def test_columns_are_drawn_as_observables_are() -> None:
+    mu = np.repeat(np.arange(20.0), 10)
+    rows = jets(np.full(200, 2), mu).with_columns({"ae.loss": "GeV^2"}, **{"ae.loss": 5 - 3 * mu})
+    found = Profile(against="mu", columns=["ae.loss"], bins=4).evaluate(rows, 1)
+    slope = found.numbers["ae.loss.slope_against_mu@one"]
+    assert (slope.value, slope.unit) == (pytest.approx(-3), "GeV^2")
+    (figure,) = found.figures
+    np.testing.assert_allclose(figure.data["one.mean"], [5 - 3 * p.mean() for p in np.array_split(np.arange(20.0), 4)])
+    assert figure.draw.axes[0].get_ylabel() == "mean ae.loss [GeV^2]"
+
+
 def test_a_column_that_never_changes_and_empty_bins() -> None:
     found = Profile(against="mu", collections=["constituents"]).evaluate(jets(np.full(5, 2), np.zeros(5)), 1)
     assert not found.numbers
@@ -96,5 +107,5 @@ def test_no_rows_and_charge() -> None:
 
 
 def test_something_must_be_looked_at() -> None:
-    with pytest.raises(ValueError, match="name collections or images"):
+    with pytest.raises(ValueError, match="name columns, or collections or images"):
         Profile(against="mu")

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hepimg.components import Collection, Image, Step
+from hepimg.components import Column, Image, Step
 from hepimg.sample import Sample
 from hepimg_preprocess import hepimg_steps
 from hepimg_preprocess.center import Center
+from hepimg_preprocess.copy import Copy
 from hepimg_preprocess.flip import Flip
 from hepimg_preprocess.measure import Measure
 from hepimg_preprocess.pixelate import Pixelate
@@ -53,6 +54,8 @@ ALL_STEPS: list[Step] = [
     Power(exponent=0.5),
     Threshold(minimum=0.5),
     Measure(names=("girth", "n_active")),
+    Copy(collection="constituents", into="moved"),
+    Copy(image="image", into="fine"),
 ]
 
 
@@ -72,8 +75,9 @@ def test_small_batches_promises_and_input(step: Step, jets: list[Jet]) -> None:
         if isinstance(port, Image):
             image = result.image(port.name)
             assert (image.grid, image.channels) == (port.grid, port.channels)
+        elif isinstance(port, Column):
+            assert result.column(port.name).shape == (len(sample),)
         else:
-            assert isinstance(port, Collection)
             assert list(result.collection(port.name).fields) == list(port.fields)
             assert result.collection(port.name)["y"].dtype == np.float32
     for name in {*result.collections, *result.images} - {port.name for port in step.writes(ports_of(sample))}:
