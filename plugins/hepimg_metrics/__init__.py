@@ -1,4 +1,4 @@
-"""Metrics: ROC curves, mean images, observables, one resolution against another, generated images against true ones."""
+"""Metrics: ROC curves, images, observables, one resolution against another, generated images against true ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 @hookimpl
 def hepimg_metrics() -> Iterable[type[Metric]]:
-    """Offer ``closure``, ``roc``, ``images``, ``observables``, ``profile``, ``resolution`` and ``scatter``."""
+    """Everything that judges predictions, or shows what the data are."""
     from hepimg_metrics.closure.closure import Closure
+    from hepimg_metrics.confusion import Confusion
+    from hepimg_metrics.extremes import Extremes
     from hepimg_metrics.images import Images
     from hepimg_metrics.observables import Observables
     from hepimg_metrics.profile import Profile
@@ -22,4 +24,4 @@ def hepimg_metrics() -> Iterable[type[Metric]]:
     from hepimg_metrics.roc import Roc
     from hepimg_metrics.scatter import Scatter
 
-    return [Closure, Roc, Images, Observables, Profile, Resolution, Scatter]
+    return [Closure, Roc, Confusion, Images, Extremes, Observables, Profile, Resolution, Scatter]

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from hepimg.components import Column, Estimate, Evaluation, Figure, Metric
-from hepimg.errors import DataError, did_you_mean
+from hepimg.errors import did_you_mean
 from hepimg.sample import Sample
 from hepimg.variants import without_seeds
 from hepimg_metrics.bootstrap import resamples, spread
 from hepimg_metrics.ranking import Floats, Ranking
-from hepimg_metrics.rows import check_finite, undotted
+from hepimg_metrics.rows import check_finite, rows_against, undotted
 
 CURVE = np.linspace(0.005, 1.0, 200)
 """Signal efficiencies at which curves are drawn."""
@@ -96,32 +96,14 @@ class Roc(Metric):
 
         With ``false_positives`` also ``<task>.true_positives@<eps_B>``.
         """
-        rows = self._rows(test)
+        rows = rows_against(test, self.signal, self.background, self.name)
+        check_finite(rows, self.scores, self.name)
         scores = list(self._evaluate(rows, seed))
         numbers: dict[str, Estimate] = {}
         for score in scores:
             numbers |= self._numbers(score, rows)
         numbers |= self._differences(scores, len(rows))
         return Evaluation(numbers, self._figures(rows, scores))
-
-    def _rows(self, test: Sample) -> Sample:
-        """The test rows of signal and backgrounds."""
-        backgrounds = self.background or [name for name in test.classes if name != self.signal]
-        wanted = test.is_from(self.signal)
-        for name in backgrounds:
-            wanted = wanted | test.is_from(name)
-        rows = test[np.flatnonzero(wanted)]
-        is_signal = rows.is_from(self.signal)
-        for name, chosen in ((self.signal, is_signal), (" + ".join(backgrounds) or "background", ~is_signal)):
-            if not rows.column("weight")[chosen].sum() > 0:
-                raise DataError(
-                    f"no test rows of {name}",
-                    where="metric roc",
-                    needed="weights with a positive sum",
-                    fix="Raise data.rows.",
-                )
-        check_finite(rows, self.scores, self.name)
-        return rows
 
     def _evaluate(self, rows: Sample, seed: int) -> Iterator[Score]:
         """Every score on the same replicas, but those in which signal or background have no weight."""

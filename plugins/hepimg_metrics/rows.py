@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,27 @@ def rows_of_classes(test: Sample, metric: str) -> dict[str, NDArray[np.bool_]]:
         if not test.column("weight")[chosen].sum() > 0:
             raise DataError(
                 f"test rows of {name} without weight", where=f"metric {metric}", needed="weights with a positive sum"
+            )
+    return rows
+
+
+def rows_against(test: Sample, signal: str, background: Sequence[str], metric: str) -> Sample:
+    """The test rows of a signal and its backgrounds; none named: all other classes.
+
+    Raises:
+        DataError: those of either have no weight.
+    """
+    backgrounds = background or [name for name in test.classes if name != signal]
+    wanted = np.logical_or.reduce([test.is_from(name) for name in (signal, *backgrounds)])
+    rows = test[np.flatnonzero(wanted)]
+    is_signal = rows.is_from(signal)
+    for name, chosen in ((signal, is_signal), (" + ".join(backgrounds) or "background", ~is_signal)):
+        if not rows.column("weight")[chosen].sum() > 0:
+            raise DataError(
+                f"no test rows of {name}",
+                where=f"metric {metric}",
+                needed="weights with a positive sum",
+                fix="Raise data.rows.",
             )
     return rows
 
