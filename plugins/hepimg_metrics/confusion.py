@@ -61,12 +61,8 @@ class Confusion(Metric):
             cut = self._cut(chosen, name)
             passes, is_signal = judged.column(name) >= cut, judged.is_from(self.signal)
             true, false = _share(weights, passes, is_signal), _share(weights, passes, ~is_signal)
-            found = {
-                "true_positives@cut": true,
-                "false_positives@cut": false,
-                "balanced_accuracy": (1 + true - false) / 2,
-            }
-            task = name.removesuffix(".score")
+            task, accuracy = name.removesuffix(".score"), (1 + true - false) / 2
+            found = {"true_positives@cut": true, "false_positives@cut": false, "balanced_accuracy": accuracy}
             for kind, values in found.items():
                 numbers[f"{task}.{kind}"] = Estimate(float(values[0]), spread(values[1:]), len(judged))
             matrices.setdefault(without_seeds(task), (float(true[0]), float(false[0])))

@@ -45,10 +45,7 @@ class Extremes(Metric):
 
         values = rows.column(self.of).astype(np.float64)
         order = np.argsort(values, kind="stable")
-        chosen = np.unique(
-            np.concatenate([np.arange(len(order))[: self.number], np.arange(len(order))[-self.number :]])
-        )
-        jets = order[chosen]
+        jets = order if len(order) <= 2 * self.number else np.concatenate([order[: self.number], order[-self.number :]])
         data: dict[str, NDArray[np.generic]] = {self.of: values[jets]}
         unit = rows.units.get(self.of, "")
         with figures.style():

@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 ProcessName = Literal[
-    "dijet", "quark_dijet", "gluon_dijet", "ttbar_hadronic", "ww_hadronic", "zz_hadronic", "zh_bb", "photon_jet"
+    "dijet",
+    "quark_dijet",
+    "gluon_dijet",
+    "ttbar_hadronic",
+    "ww_hadronic",
+    "zz_hadronic",
+    "zh_bb",
+    "photon_jet",
+    "dark_shower",
 ]
 
 QUARKS = "1 2 3 4 5"
+DARK_PIONS, DARK_RHOS = (4900111, 4900211), (4900113, 4900213)
 NEUTRINOS = "12 14 16"
 
 
@@ -58,4 +67,21 @@ PROCESSES: dict[ProcessName, Process] = {
         "A prompt photon beside a quark or a gluon; the photon is among the particles.",
         ("PromptPhoton:qg2qgamma = on", "PromptPhoton:qqbar2ggamma = on"),
     ),
+    "dark_shower": Process(
+        "A resonance of 1.2 TeV decaying to two dark quarks; their showers end in mesons of 20 GeV that decay to quarks.",
+        (
+            *("HiddenValley:ffbar2Zv = on", "4900023:m0 = 1200", "4900023:mWidth = 12", *_decays(4900023, "4900101")),
+            *("HiddenValley:Ngauge = 2", "HiddenValley:nFlav = 2", "HiddenValley:alphaOrder = 1"),
+            *("HiddenValley:Lambda = 35", "HiddenValley:pTminFSR = 38.5", "HiddenValley:probVector = 0.75"),
+            *("HiddenValley:FSR = on", "HiddenValley:fragment = on", "4900101:m0 = 10"),
+            *(f"{meson}:m0 = 20" for meson in (*DARK_PIONS, *DARK_RHOS)),
+            *(f"{pion}:oneChannel = 1 1 91 5 -5" for pion in DARK_PIONS),
+            *(
+                f"{rho}:{'add' if quark > 1 else 'one'}Channel = 1 0.2 91 {quark} -{quark}"
+                for rho in DARK_RHOS
+                for quark in range(1, 6)
+            ),
+        ),
+    ),
 }
+"""``dark_shower`` is the benchmark of CMS's search for semivisible jets (arXiv:2112.11125), with nothing invisible."""

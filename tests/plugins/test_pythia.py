@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from hepimg.components import Collection, Shard
 from hepimg.errors import DataError
+from hepimg.kernels.moments import four_momentum
 from hepimg.sample import Sample
 from hepimg_pythia.processes import PROCESSES, ProcessName
 from hepimg_pythia.source import BATCH, Pythia
@@ -31,6 +32,14 @@ def test_every_process_has_a_name_an_option_and_a_sentence() -> None:
     for name, process in PROCESSES.items():
         assert process.description.endswith(".")
         assert Pythia(process=name).lines()[1:] == list(process.lines)
+
+
+def test_dark_showers_end_in_ordinary_particles() -> None:
+    sample = first_batch(Pythia(process="dark_shower"))
+    particles = sample.collection("particles")
+    assert np.abs(particles["pdg_id"]).max() < 4_900_000
+    momentum = four_momentum(particles.offsets, particles["pt"], particles["y"], particles["phi"], particles["mass"])
+    assert np.median(momentum[:, 0] - np.abs(momentum[:, 3])) > 1000  # most of the resonance can be seen
 
 
 def test_the_sample_has_what_the_source_promises(tops: Sample) -> None:
