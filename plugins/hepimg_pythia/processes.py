@@ -68,7 +68,7 @@ PROCESSES: dict[ProcessName, Process] = {
         ("PromptPhoton:qg2qgamma = on", "PromptPhoton:qqbar2ggamma = on"),
     ),
     "dark_shower": Process(
-        "A resonance of 1.2 TeV decaying to two dark quarks; their showers end in mesons of 20 GeV that decay to quarks.",
+        "A resonance of 1.2 TeV decaying to dark quarks; their showers end in mesons of 20 GeV that decay to quarks.",
         (
             *("HiddenValley:ffbar2Zv = on", "4900023:m0 = 1200", "4900023:mWidth = 12", *_decays(4900023, "4900101")),
             *("HiddenValley:Ngauge = 2", "HiddenValley:nFlav = 2", "HiddenValley:alphaOrder = 1"),
@@ -76,11 +76,8 @@ PROCESSES: dict[ProcessName, Process] = {
             *("HiddenValley:FSR = on", "HiddenValley:fragment = on", "4900101:m0 = 10"),
             *(f"{meson}:m0 = 20" for meson in (*DARK_PIONS, *DARK_RHOS)),
             *(f"{pion}:oneChannel = 1 1 91 5 -5" for pion in DARK_PIONS),
-            *(
-                f"{rho}:{'add' if quark > 1 else 'one'}Channel = 1 0.2 91 {quark} -{quark}"
-                for rho in DARK_RHOS
-                for quark in range(1, 6)
-            ),
+            *(f"{rho}:oneChannel = 1 0.2 91 1 -1" for rho in DARK_RHOS),
+            *(f"{rho}:addChannel = 1 0.2 91 {quark} -{quark}" for rho in DARK_RHOS for quark in (2, 3, 4, 5)),
         ),
     ),
 }
