@@ -22,7 +22,7 @@ import torch
 
 from hepimg.bench.jets import images_of, made_up_jets
 from hepimg.bench.machine import describe_machine
-from hepimg.expansion import Bounds
+from hepimg.expansion.shares import Bounds
 from hepimg.images import SparseImages
 from hepimg.kernels.pool import pool
 from hepimg.process import keep_freed_memory, use_threads

@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hepimg.expansion import Bounds, Expansion, Pyramid
+from hepimg.expansion.network import Expansion
+from hepimg.expansion.pyramid import Pyramid
+from hepimg.expansion.shares import Bounds
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
 from hepimg_superres.correction import SAME, Correction, LowCells

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, PositiveFloat, model_validator
 
-from hepimg.components import Field, Grid, Image, Options, Port, Ports, Predictions, Run, State, Task
+from hepimg.components import Field, Grid, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
-from hepimg.training.options import FitOptions
+from hepimg.expansion import ExpansionFit, ExpansionOptions
 from hepimg.weights import mean_weight
 from hepimg_superres.resolutions import doublings, draw_names, drawn_images, resolutions
 
@@ -28,45 +28,10 @@ ROUNDING = 1e-5
 """Relative difference of energies that counts as none."""
 
 
-class Network(Options):
+class Network(ExpansionOptions):
     """The network of all stages."""
 
-    channels: int = Field(48, ge=1, description="features of each site")
-    blocks: tuple[PositiveInt, ...] = Field(
-        (5, 2, 2), min_length=1, description="residual blocks of each stage; the last number also for all further ones"
-    )
-    kernel: int = Field(5, ge=1, description="size of the convolutions, odd; the first one of all is 5 x 5 in any case")
-    order: tuple[Literal["sites", "colours", "none"], ...] = Field(
-        ("sites", "colours"),
-        min_length=1,
-        description="how the sites of each stage are decided, the last also for all further ones: sites: one after the "
-        "other, the hardest first, each knowing those before it; colours: in four groups; none: independently",
-    )
-    emphasis: float = Field(
-        20.0,
-        ge=0,
-        description="how much more hard cells count in training: by 1 + emphasis x sqrt(E / E of the jet)",
-    )
     dense: bool = Field(False, description="blocks convolve over all cells, empty ones too: slow, for comparison")
-
-    @model_validator(mode="after")
-    def _check(self) -> Network:
-        if self.kernel % 2 == 0:
-            raise ValueError(f"kernel must be odd, found {self.kernel}")
-        return self
-
-
-class Training(FitOptions):
-    """A training of the sum over the sites of a jet: its gradients are larger than those of a mean."""
-
-    epochs: int = Field(default=10, ge=1, description="passes over the training rows")
-    batch_size: int = Field(default=128, ge=2, description="rows of a step")
-    learning_rate: float = Field(default=4e-3, gt=0, description="largest learning rate of the cycle")
-    weight_decay: float = Field(default=0.01, ge=0, description="decay of matrices and kernels")
-    warm_up: float = Field(
-        default=0.15, ge=0, le=1, description="fraction of the steps in which the learning rate rises"
-    )
-    clip: float | None = Field(default=20.0, gt=0, description="largest norm of the gradient; null: any")
 
 
 class SuperResolution(Task):
@@ -100,7 +65,7 @@ class SuperResolution(Task):
     )
     draws: int = Field(1, ge=1, description="draws of each jet: image, draw2, draw3 ...")
     network: Network = Field(Network(), description="the network")
-    training: Training = Field(Training(), alias="fit", description="how it is trained")
+    training: ExpansionFit = Field(ExpansionFit(), alias="fit", description="how it is trained")
 
     @model_validator(mode="after")
     def _check(self) -> SuperResolution:
@@ -167,7 +132,7 @@ class SuperResolution(Task):
         }
 
     def _build(self, stages: int) -> Sharpener:
-        from hepimg.expansion import Bounds
+        from hepimg.expansion.shares import Bounds
         from hepimg_superres.sharpener import Sharpener
 
         bounds = Bounds(self.threshold, self.ceiling or math.inf)

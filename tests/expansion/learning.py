@@ -2,7 +2,8 @@
 
 import torch
 
-from hepimg.expansion import Expansion, Pyramid
+from hepimg.expansion.network import Expansion
+from hepimg.expansion.pyramid import Pyramid
 from hepimg.images import SparseImages
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning import learn
 
-from hepimg.expansion import Expansion
 from hepimg.expansion.course import Course
+from hepimg.expansion.network import Expansion
 from hepimg.expansion.order import ranks_of
 from hepimg.expansion.pyramid import Level, Pyramid
 from hepimg.expansion.steering import Steering

@@ -5,11 +5,11 @@ import pytest
 import torch
 from learning import learn
 
-from hepimg.expansion import Bounds, Expansion, Pyramid
 from hepimg.expansion.course import Course
-from hepimg.expansion.network import describe
+from hepimg.expansion.network import Expansion, describe
 from hepimg.expansion.order import ranks_of
-from hepimg.expansion.shares import PATTERNS, pattern_of
+from hepimg.expansion.pyramid import Pyramid
+from hepimg.expansion.shares import PATTERNS, Bounds, pattern_of
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
 from hepimg.kernels.pool import pool

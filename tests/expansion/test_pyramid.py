@@ -6,8 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hepimg.expansion import Pyramid
-from hepimg.expansion.pyramid import born
+from hepimg.expansion.pyramid import Pyramid, born
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
 from hepimg.kernels.pool import pool

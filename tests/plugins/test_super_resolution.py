@@ -11,7 +11,8 @@ import torch
 from hepimg.components import Image
 from hepimg.dataset import Dataset, Part
 from hepimg.errors import DataError
-from hepimg.expansion import Bounds, Pyramid
+from hepimg.expansion.pyramid import Pyramid
+from hepimg.expansion.shares import Bounds
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
 from hepimg.kernels.pool import pool

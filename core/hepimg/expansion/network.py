@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from hepimg.expansion.bodies import DenseBody, SparseBody, State
 from hepimg.expansion.course import Course
-from hepimg.expansion.order import Order, ranks_of
+from hepimg.expansion.options import Order
+from hepimg.expansion.order import ranks_of
 from hepimg.expansion.pyramid import CHILDREN, Level, Pyramid, born, bottom
 from hepimg.expansion.shares import Bounds, log_energy
 from hepimg.expansion.stage import Stage
@@ -45,6 +46,7 @@ class Expansion(nn.Module):
         order: of each stage, in which its sites are decided; the last also for all further ones.
         emphasis: how much more the likelihood of hard cells counts, see :meth:`weights`.
         dense: convolve over all cells, empty ones included; slow, for comparison.
+        conditions: further numbers that are known of each image, such as its class.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Expansion(nn.Module):
         order: Sequence[Order] = ("sites", "colours"),
         emphasis: float = 0.0,
         dense: bool = False,
+        conditions: int = 0,
     ) -> None:
         super().__init__()
         self.emphasis = emphasis
@@ -65,7 +68,7 @@ class Expansion(nn.Module):
         make_body = DenseBody if dense else SparseBody
         for number in range(stages):
             count = blocks[min(number, len(blocks) - 1)]
-            body = make_body(KNOWN, channels, count, kernel, first=number == 0)
+            body = make_body(KNOWN + conditions, channels, count, kernel, first=number == 0)
             held = bounds._replace(ceiling=bounds.ceiling * CHILDREN ** (stages - 1 - number))
             self.stages.append(Stage(body, channels, held, kernel if self.orders[number] != "none" else 0))
 
@@ -73,20 +76,26 @@ class Expansion(nn.Module):
     def _stages(self) -> list[Stage]:
         return cast("list[Stage]", list(self.stages))
 
-    def nll(self, pyramid: Pyramid) -> Iterator[tuple[Course, Tensor]]:
-        """Of each stage the course, and (n_sites, 2) negative log-likelihoods, of patterns and of shares."""
+    def nll(self, pyramid: Pyramid, condition: Tensor | None = None) -> Iterator[tuple[Course, Tensor]]:
+        """Of each stage the course, and (n_sites, 2) negative log-likelihoods, of patterns and of shares.
+
+        Args:
+            pyramid: the images.
+            condition: (n_images, conditions) float32, where the network has any.
+        """
         state: State | None = None
         parent: Level | None = None
         for stage, level, order in zip(self._stages, pyramid.levels, self.orders, strict=False):
             course = Course.of(level)
-            tensor, state = stage(describe(level, parent, course), state)
+            tensor, state = stage(describe(level, parent, course, condition), state)
             yield course, stage.nll(tensor, level, course, ranks_of(order, level.support, level.energy))
             parent = level
 
-    def forward(self, pyramid: Pyramid, weight: Tensor) -> Tensor:
+    def forward(self, pyramid: Pyramid, weight: Tensor, condition: Tensor | None = None) -> Tensor:
         """The mean over images of the weighted negative log-likelihood, times their (n_images,) float32 weights."""
         parts = [
-            ((self.weights(course) * weight[course.image])[:, None] * nll).sum() for course, nll in self.nll(pyramid)
+            ((self.weights(course) * weight[course.image])[:, None] * nll).sum()
+            for course, nll in self.nll(pyramid, condition)
         ]
         return torch.stack(parts).sum() / len(weight)
 
@@ -99,7 +108,15 @@ class Expansion(nn.Module):
         return 1 + self.emphasis * course.fraction.float().sqrt()
 
     @torch.no_grad()
-    def sample(self, images: SparseImages, grid: Grid, rows: NDArray[np.int64], seed: int, draw: int) -> SparseImages:
+    def sample(
+        self,
+        images: SparseImages,
+        grid: Grid,
+        rows: NDArray[np.int64],
+        seed: int,
+        draw: int,
+        condition: Tensor | None = None,
+    ) -> SparseImages:
         """Fine images whose pooled images are ``images``.
 
         Args:
@@ -108,6 +125,7 @@ class Expansion(nn.Module):
             rows: (n_images,) identifiers: the random numbers belong to (seed, row, cell, draw).
             seed: of the task.
             draw: number of the draw.
+            condition: (n_images, conditions) float32, where the network has any.
 
         Returns:
             Images on ``grid`` with the first channel of ``images``.
@@ -118,7 +136,7 @@ class Expansion(nn.Module):
         parent: Level | None = None
         for number, stage in enumerate(self._stages):
             course = Course.of(level)
-            tensor, state = stage(describe(level, parent, course), state)
+            tensor, state = stage(describe(level, parent, course, condition), state)
             key = (seed, draw, number)
             sites = level.support.to("cpu")
             entries = entries_of(rows[sites.images.index.numpy()], sites.cells.numpy())
@@ -131,7 +149,7 @@ class Expansion(nn.Module):
         return SparseImages(grid, images.channels[:1], support.offsets.numpy(), support.cells.numpy(), values)
 
 
-def describe(level: Level, parent: Level | None, course: Course) -> SparseTensor:
+def describe(level: Level, parent: Level | None, course: Course, condition: Tensor | None = None) -> SparseTensor:
     """What is known of each site: energies, absolute and relative to parent and image, and where it is.
 
     Places are measured from the centroid of the energy, in half widths of the image: it is known better at every stage.
@@ -140,6 +158,7 @@ def describe(level: Level, parent: Level | None, course: Course) -> SparseTensor
         level: the sites.
         parent: the level before; None at the coarsest.
         course: of the sites.
+        condition: (n_images, conditions) float32, told to all sites of an image.
     """
     energy, fraction = level.energy, course.fraction
     of_parent = torch.ones_like(energy) if parent is None else energy / parent.energy[level.parents]
@@ -147,4 +166,7 @@ def describe(level: Level, parent: Level | None, course: Course) -> SparseTensor
     r = torch.hypot(y, x)
     energies = [log_energy(energy), fraction**0.3, fraction.sqrt(), of_parent, of_parent.log()]
     places = [y, x, r, (r + 0.02).log() / 2]
-    return SparseTensor.on(RuleCache(level.support), torch.stack(energies + places, 1).float())
+    known = torch.stack(energies + places, 1).float()
+    if condition is not None:
+        known = torch.cat([known, condition[course.image]], 1)
+    return SparseTensor.on(RuleCache(level.support), known)

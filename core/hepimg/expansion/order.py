@@ -1,14 +1,10 @@
 """Orders in which the sites of a stage are decided: the hardest first."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
+from hepimg.expansion.options import Order
 from hepimg.sparse.support import Support
-
-Order = Literal["sites", "colours", "none"]
-"""``sites``: one after the other; ``colours``: in four groups, by the parities of row and column; ``none``: at once."""
 
 
 def ranks_of(order: Order, support: Support, energy: Tensor) -> Tensor:

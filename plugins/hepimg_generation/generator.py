@@ -1,0 +1,191 @@
+"""The task ``generator``: sparse jet images grown from a single cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, PositiveInt
+
+from hepimg.components import Field, Grid, Image, Port, Ports, Predictions, Run, State, Task
+from hepimg.errors import DataError
+from hepimg.expansion import ExpansionFit, ExpansionOptions
+from hepimg.expansion.options import Order
+from hepimg.weights import mean_weight
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from hepimg.dataset import Dataset
+    from hepimg.expansion.network import Expansion
+    from hepimg.expansion.pyramid import Pyramid
+    from hepimg.images import SparseImages
+    from hepimg.sample import Sample
+
+AT_ONCE = 512
+"""Images that are grown at a time."""
+
+CLASSES = "classes"
+"""Entry of the state: the names of the classes it has learned, as JSON."""
+
+
+class Network(ExpansionOptions):
+    """The network of all stages."""
+
+    blocks: tuple[PositiveInt, ...] = Field(
+        (2, 2, 3, 3, 2),
+        min_length=1,
+        description="residual blocks of each stage; the last number also for all further ones",
+    )
+    order: tuple[Order, ...] = Field(
+        ("sites", "sites", "sites", "sites", "colours"),
+        min_length=1,
+        description="how the sites of each stage are decided, the last also for all further ones: sites: one after the "
+        "other, the hardest first, each knowing those before it; colours: in four groups; none: independently",
+    )
+
+
+class Generator(Task):
+    """Draws jets of a class and a total energy: one cell becomes four, and so on down to the image's own cells.
+
+    The likelihood is that of super-resolution, from an image of one cell upwards.  In prediction each row gives its
+    class and its total energy, and nothing else: what is generated is another jet of both.
+    """
+
+    # A task has a method fit, so the option of that name is another field's alias.
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    name: ClassVar[str] = "generator"
+    libraries: ClassVar[tuple[str, ...]] = ("lightning",)
+
+    image: str = Field("image", description="image to learn, of 2, 4, 8 ... cells along both axes; its first channel")
+    threshold: float = Field(
+        0.0, ge=0, description="least energy of an active cell (GeV), as the step threshold left it"
+    )
+    network: Network = Field(Network(), description="the network")
+    training: ExpansionFit = Field(ExpansionFit(), alias="fit", description="how it is trained")
+
+    def reads(self) -> Sequence[Port]:
+        """The image."""
+        return (Image(self.image),)
+
+    def writes(self, ports: Ports) -> Sequence[Port]:
+        """A generated image.
+
+        Raises:
+            ValueError: the image does not shrink to one cell by halving.
+        """
+        image = ports.get(self.image)
+        if not isinstance(image, Image) or image.grid is None:
+            raise ValueError(f"{self.image} is no image on a known grid")
+        _doublings(image.grid)
+        return (replace(image, name="image", channels=image.channels[:1]),)
+
+    def fit(self, train: Dataset, valid: Dataset, run: Run) -> State:
+        """Train the network.
+
+        Raises:
+            DataError: no rows, negative weights, cells below the threshold, or a loss that is not finite.
+        """
+        from hepimg.training.loop import NO_ROWS, fit
+        from hepimg.training.state import array_of_text, state_of
+
+        if not len(train):
+            raise DataError("no rows to train on", fix=NO_ROWS)
+        classes = [train.classes[k] for k in dict.fromkeys(part.sample for part in train.parts)]
+        mean, stages = mean_weight(train, valid), _doublings(train.load([self.image], 1).image(self.image).grid)
+
+        def prepare(sample: Sample) -> tuple[Pyramid, Tensor, Tensor]:
+            import torch
+
+            from hepimg.expansion.pyramid import Pyramid
+
+            images = sample.image(self.image)
+            self._check_threshold(images)
+            weight = torch.from_numpy((sample.column("weight") / mean).astype(np.float32))
+            return Pyramid.of(images, stages), weight, _condition(sample, classes)
+
+        def loss(network: nn.Module, batch: tuple[Pyramid, Tensor, Tensor]) -> Tensor:
+            value: Tensor = network(*batch)
+            return value
+
+        network = fit(lambda: self._build(stages, len(classes)), loss, train, valid, self.training, run, prepare)
+        return {CLASSES: array_of_text("\n".join(classes)), **state_of(network)}
+
+    def predict(self, state: State, sample: Sample, run: Run) -> Predictions:
+        """``image``: for each row another jet of its class and total energy; empty where its own image is.
+
+        Raises:
+            DataError: a row is of a class that was not learned, or the state is of another network.
+        """
+        from hepimg.images import SparseImages
+        from hepimg.training.state import load_state, text_of_array
+
+        classes = text_of_array(state[CLASSES]).split("\n")
+        images = sample.image(self.image)
+        network = self._build(_doublings(images.grid), len(classes))
+        load_state(network, {name: array for name, array in state.items() if name != CLASSES})
+        network.to(run.device).eval()
+        single, rows = _single(images), sample.column("row")
+        condition = _condition(sample, classes).to(run.device)
+        parts = [slice(first, first + AT_ONCE) for first in range(0, max(len(images), 1), AT_ONCE)]
+        drawn = [network.sample(single[p], images.grid, rows[p], run.seed, 0, condition[p]) for p in parts]
+        return {"image": SparseImages.concatenate(drawn)}
+
+    def _build(self, stages: int, classes: int) -> Expansion:
+        from hepimg.expansion.network import Expansion
+        from hepimg.expansion.shares import Bounds
+
+        return Expansion(stages, bounds=Bounds(self.threshold, math.inf), conditions=classes, **dict(self.network))
+
+    def _check_threshold(self, images: SparseImages) -> None:
+        least = float(images.values[:, 0].min(initial=math.inf))
+        if not least > 0 or least < self.threshold * (1 - 1e-5):
+            raise DataError(
+                f"an active cell of {self.image} with {least:g}",
+                needed=f"positive energies, above the threshold of {self.threshold:g}",
+                fix=f"Put the step threshold after the one that makes {self.image}, or lower the option threshold.",
+            )
+
+
+def _doublings(grid: Grid) -> int:
+    """How often one cell is to be doubled to give the grid.
+
+    Raises:
+        ValueError: it never does.
+    """
+    rows, columns = grid.shape
+    if rows != columns or rows < 2 or rows & (rows - 1):
+        raise ValueError(f"{grid} does not grow from one cell: needed are 2, 4, 8 ... cells along both axes")
+    return rows.bit_length() - 1
+
+
+def _single(images: SparseImages) -> SparseImages:
+    """Images of one cell with the same total energy; empty ones stay empty."""
+    from hepimg.images import SparseImages
+
+    total = images.sum()[:, :1].astype(np.float32)
+    filled = images.counts > 0
+    offsets = np.concatenate([[0], np.cumsum(filled)])
+    grid = images.grid.pooled(images.grid.shape[0])
+    return SparseImages(grid, images.channels[:1], offsets, np.zeros(int(filled.sum()), np.int32), total[filled])
+
+
+def _condition(sample: Sample, classes: Sequence[str]) -> Tensor:
+    """(n_rows, n_classes) one for the class of the row, zero for the others.
+
+    Raises:
+        DataError: a row is of another class.
+    """
+    import torch
+
+    known: NDArray[np.float32] = np.stack(
+        [sample.is_from(name) if name in sample.classes else np.zeros(len(sample), bool) for name in classes], axis=1
+    ).astype(np.float32)
+    if len(known) and not known.any(axis=1).all():
+        raise DataError(f"rows of a class that was not learned; learned: {', '.join(classes)}", where="generator")
+    return torch.from_numpy(known)
