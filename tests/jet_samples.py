@@ -1,4 +1,4 @@
-"""Jets of a few particles, for tests of the steps that move and pixelate them."""
+"""Jets of a few particles, or of one cell, for tests."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from hepimg.components import Collection, Column, Image, Port
+from hepimg.components import Collection, Column, Grid, Image, Port
+from hepimg.images import PT, SparseImages
 from hepimg.sample import Ragged, Sample
+from hepimg.testing import toy_jets
 from hepimg_preprocess.pixelate import Pixelate
 
 Jet = list[tuple[float, float, float]]
@@ -52,3 +54,12 @@ def ports_of(sample: Sample) -> dict[str, Port]:
     collections = {name: Collection(name, dict(UNITS)) for name in sample.collections}
     images = {name: Image(name, i.grid, i.channels) for name, i in sample.images.items()}
     return {**{name: Column(name) for name in sample.columns}, **collections, **images}
+
+
+def corners(*cells: int, rows: int = 200) -> Sample:
+    """Images of 8 x 8 cells with all energy in one cell, any of those given, and an empty image at the end."""
+    random = np.random.default_rng(1)
+    grid = Grid.model_validate({"eta": [-1, 1], "phi": [-1, 1], "shape": [8, 8]})
+    chosen, energy = random.choice(cells, rows).astype(np.int32), random.uniform(100, 200, (rows, 1))
+    offsets = np.append(np.arange(rows + 1), rows)
+    return toy_jets(rows + 1).with_images(image=SparseImages(grid, (PT,), offsets, chosen, energy))

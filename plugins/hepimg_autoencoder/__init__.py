@@ -8,10 +8,11 @@ from hepimg.hooks import hookimpl
 
 @hookimpl
 def hepimg_tasks() -> list[type[Task]]:
-    """The tasks ``autoencoder``, ``pca``, ``neighbours`` and ``anomaly``."""
+    """Autoencoders, other measures of how far a jet is from ordinary ones, and the score of several of them."""
     from hepimg_autoencoder.anomaly import Anomaly
     from hepimg_autoencoder.autoencoder import Autoencoder
     from hepimg_autoencoder.neighbours import Neighbours
     from hepimg_autoencoder.pca import Pca
+    from hepimg_autoencoder.sparse_autoencoder import SparseAutoencoder
 
-    return [Autoencoder, Pca, Neighbours, Anomaly]
+    return [Autoencoder, SparseAutoencoder, Pca, Neighbours, Anomaly]

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, PositiveInt
 
-from hepimg.components import Field, Grid, Image, Port, Ports, Predictions, Run, State, Task
+from hepimg.components import Field, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg.expansion import ExpansionFit, ExpansionOptions
 from hepimg.expansion.options import Order
+from hepimg.expansion.single import check_energies, single_cells, stages_of
 from hepimg.weights import mean_weight
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from hepimg.dataset import Dataset
     from hepimg.expansion.network import Expansion
     from hepimg.expansion.pyramid import Pyramid
-    from hepimg.images import SparseImages
     from hepimg.sample import Sample
 
 AT_ONCE = 512
@@ -82,7 +82,7 @@ class Generator(Task):
         image = ports.get(self.image)
         if not isinstance(image, Image) or image.grid is None:
             raise ValueError(f"{self.image} is no image on a known grid")
-        _doublings(image.grid)
+        stages_of(image.grid)
         return (replace(image, name="image", channels=image.channels[:1]),)
 
     def fit(self, train: Dataset, valid: Dataset, run: Run) -> State:
@@ -97,7 +97,7 @@ class Generator(Task):
         if not len(train):
             raise DataError("no rows to train on", fix=NO_ROWS)
         classes = [train.classes[k] for k in dict.fromkeys(part.sample for part in train.parts)]
-        mean, stages = mean_weight(train, valid), _doublings(train.load([self.image], 1).image(self.image).grid)
+        mean, stages = mean_weight(train, valid), stages_of(train.load([self.image], 1).image(self.image).grid)
 
         def prepare(sample: Sample) -> tuple[Pyramid, Tensor, Tensor]:
             import torch
@@ -105,7 +105,7 @@ class Generator(Task):
             from hepimg.expansion.pyramid import Pyramid
 
             images = sample.image(self.image)
-            self._check_threshold(images)
+            check_energies(images, self.image, self.threshold)
             weight = torch.from_numpy((sample.column("weight") / mean).astype(np.float32))
             return Pyramid.of(images, stages), weight, _condition(sample, classes)
 
@@ -127,10 +127,10 @@ class Generator(Task):
 
         classes = text_of_array(state[CLASSES]).split("\n")
         images = sample.image(self.image)
-        network = self._build(_doublings(images.grid), len(classes))
+        network = self._build(stages_of(images.grid), len(classes))
         load_state(network, {name: array for name, array in state.items() if name != CLASSES})
         network.to(run.device).eval()
-        single, rows = _single(images), sample.column("row")
+        single, rows = single_cells(images), sample.column("row")
         condition = _condition(sample, classes).to(run.device)
         parts = [slice(first, first + AT_ONCE) for first in range(0, max(len(images), 1), AT_ONCE)]
         drawn = [network.sample(single[p], images.grid, rows[p], run.seed, 0, condition[p]) for p in parts]
@@ -141,38 +141,6 @@ class Generator(Task):
         from hepimg.expansion.shares import Bounds
 
         return Expansion(stages, bounds=Bounds(self.threshold, math.inf), conditions=classes, **dict(self.network))
-
-    def _check_threshold(self, images: SparseImages) -> None:
-        least = float(images.values[:, 0].min(initial=math.inf))
-        if not least > 0 or least < self.threshold * (1 - 1e-5):
-            raise DataError(
-                f"an active cell of {self.image} with {least:g}",
-                needed=f"positive energies, above the threshold of {self.threshold:g}",
-                fix=f"Put the step threshold after the one that makes {self.image}, or lower the option threshold.",
-            )
-
-
-def _doublings(grid: Grid) -> int:
-    """How often one cell is to be doubled to give the grid.
-
-    Raises:
-        ValueError: it never does.
-    """
-    rows, columns = grid.shape
-    if rows != columns or rows < 2 or rows & (rows - 1):
-        raise ValueError(f"{grid} does not grow from one cell: needed are 2, 4, 8 ... cells along both axes")
-    return rows.bit_length() - 1
-
-
-def _single(images: SparseImages) -> SparseImages:
-    """Images of one cell with the same total energy; empty ones stay empty."""
-    from hepimg.images import SparseImages
-
-    total = images.sum()[:, :1].astype(np.float32)
-    filled = images.counts > 0
-    offsets = np.concatenate([[0], np.cumsum(filled)])
-    grid = images.grid.pooled(images.grid.shape[0])
-    return SparseImages(grid, images.channels[:1], offsets, np.zeros(int(filled.sum()), np.int32), total[filled])
 
 
 def _condition(sample: Sample, classes: Sequence[str]) -> Tensor:

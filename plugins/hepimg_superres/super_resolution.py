@@ -13,6 +13,7 @@ from pydantic import ConfigDict, PositiveFloat, model_validator
 from hepimg.components import Field, Grid, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg.expansion import ExpansionFit, ExpansionOptions
+from hepimg.expansion.single import check_energies
 from hepimg.weights import mean_weight
 from hepimg_superres.resolutions import doublings, draw_names, drawn_images, resolutions
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from hepimg_superres.sharpener import Batch, Sharpener
 
 ROWS_AT_ONCE = 512
-
-ROUNDING = 1e-5
-"""Relative difference of energies that counts as none."""
 
 
 class Network(ExpansionOptions):
@@ -100,7 +98,7 @@ class SuperResolution(Task):
             from hepimg_superres.sharpener import Batch
 
             high, low = sample.image(self.high), sample.image(self.low)
-            self._check_bounds(high)
+            check_energies(high, self.high, self.threshold, self.ceiling)
             batch = Batch.of(high, low, doublings(high.grid, low.grid), sample.column("weight") / mean)
             if not self.correct:
                 self._check_pooled(batch)
@@ -137,21 +135,6 @@ class SuperResolution(Task):
 
         bounds = Bounds(self.threshold, self.ceiling or math.inf)
         return Sharpener(stages, bounds, self.correct, **dict(self.network))
-
-    def _check_bounds(self, images: SparseImages) -> None:
-        least, most = float(images.values[:, 0].min(initial=math.inf)), float(images.values[:, 0].max(initial=0.0))
-        if not least > 0:
-            raise DataError(f"an active cell of {self.high} with {least:g}", needed="positive energies")
-        if least < self.threshold * (1 - ROUNDING):
-            raise DataError(
-                f"an active cell of {self.high} with {least:g}, below the threshold of {self.threshold:g}",
-                fix=f"Put the step threshold after the one that makes {self.high}, or lower the option threshold.",
-            )
-        if self.ceiling is not None and most > self.ceiling * (1 + ROUNDING):
-            raise DataError(
-                f"an active cell of {self.high} with {most:g}, above the ceiling of {self.ceiling:g}",
-                fix="Raise the option ceiling, or leave it out.",
-            )
 
     def _check_pooled(self, batch: Batch) -> None:
         if not batch.is_pooled:

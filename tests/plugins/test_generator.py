@@ -13,28 +13,13 @@ from hepimg.components import Image
 from hepimg.errors import DataError
 from hepimg.grid import Grid
 from hepimg.images import SparseImages
-from hepimg.sample import Sample
-from hepimg.testing import check_component, check_task, datasets, make_run, merge, ports_of, toy_jets
+from hepimg.testing import check_component, check_task, datasets, make_run, merge, ports_of
 from hepimg_generation.generator import Generator
+from jet_samples import corners
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-GRID = Grid.model_validate({"eta": [-1, 1], "phi": [-1, 1], "shape": [8, 8]})
 FAST: dict[str, Any] = {"network": {"channels": 8, "blocks": [1], "kernel": 3, "order": ["sites", "none"]}}
-
-
-def images_of(cells: np.ndarray[Any, Any], energy: np.ndarray[Any, Any]) -> Sample:
-    """Jets of one cell each, and an empty one at the end."""
-    n = len(cells)
-    offsets = np.append(np.arange(n + 1), n)
-    images = SparseImages(GRID, SparseImages.empty(0, GRID).channels, offsets, cells, energy[:, None])
-    return toy_jets(n + 1).with_images(image=images)
-
-
-def corners(*cells: int, rows: int = 200) -> Sample:
-    """Jets with all energy in one cell, any of those given."""
-    random = np.random.default_rng(1)
-    return images_of(random.choice(cells, rows).astype(np.int32), random.uniform(100, 200, rows))
 
 
 def test_contract() -> None:
@@ -75,7 +60,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="image is no image on a known grid"):
         Generator().writes({})
     train, valid, _ = datasets({"one": corners(3, rows=20)}, tmp_path)
-    with pytest.raises(DataError, match=r"an active cell of image with 1\d\d.*; needed: .* above the threshold of 300"):
+    with pytest.raises(DataError, match=r"an active cell of image with 1\d\d.*, below the threshold of 300"):
         Generator.model_validate({**FAST, "threshold": 300.0}).fit(train, valid, make_run(tmp_path / "run"))
     with pytest.raises(DataError, match="no rows to train on"):
         Generator.model_validate(FAST).fit(replace(train, parts=()), valid, make_run(tmp_path / "run"))
