@@ -109,7 +109,7 @@ def with_predictions(dataset: Dataset, folder: Path) -> Dataset:
     for k, part in enumerate(dataset.parts):
         path = folder / f"said-{k}.arrow"
         row = part.numbers
-        write_shard(path, Sample({"event": row, "weight": np.ones(len(row)), "said": row}))
+        write_shard(path, Sample({"event": row, "weight": np.ones(len(row)), "said": row}, units={"said": "GeV"}))
         parts.append(replace(part, joined=(("tell", path),)))
     return replace(dataset, parts=tuple(parts), _memory={})
 
@@ -122,6 +122,7 @@ def test_some_rows_of_a_part_come_with_what_was_said_of_them(dataset: Dataset, t
     rows = some.load()
     assert len(rows) == len(some) == 2 * len(parts)
     np.testing.assert_array_equal(rows.column("tell.said"), rows.column("row"))
+    assert rows.units["tell.said"] == "GeV"
     kept = np.isin(whole.column("row"), rows.column("row"))
     np.testing.assert_array_equal(whole.column("mass")[kept], rows.column("mass"))
     (batch,) = some.batches(100, seed=1, epoch=0)

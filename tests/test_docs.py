@@ -24,7 +24,7 @@ def test_the_readme_has_exactly_two_commands_that_set_up() -> None:
     commands = [block.strip() for block in blocks(ROOT / "README.md", "")]
     assert commands == [
         "python -m pip install -e . && hepimg run analyses/qcd_vs_top.yaml",
-        'python -m pip install -e ".[test]" && pytest',
+        'python -m pip install -e ".[test]" && pytest -n 2 --dist loadfile',
     ]
 
 

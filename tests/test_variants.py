@@ -12,6 +12,7 @@ from hepimg.errors import ConfigError
 from hepimg.flow import in_order
 from hepimg.pipeline import over_seeds
 from hepimg.report.tables import is_seed, seeds_of
+from hepimg.variants import task_of
 
 HEAD = """\
 title: toy
@@ -166,3 +167,17 @@ def test_a_metric_takes_lists_together_and_what_it_reads_alone_in_turn(tmp_path:
     assert [metric.name for metric in metrics] == ["images", "images", "closure"]
     assert [port.name for port in metrics[1].reads()] == ["sharpen[seed=2].image"]
     assert [port.name for port in metrics[2].reads()][1:] == ["sharpen[seed=1].image", "sharpen[seed=2].image"]
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("tag.score", "tag"),
+        ("tag[strength=0.1].score", "tag[strength=0.1]"),
+        ("correlator[beta=0.2]", ""),
+        ("near.correlator[beta=0.2]", ""),
+        ("mass", ""),
+    ],
+)
+def test_a_dot_inside_brackets_parts_no_task(name: str, task: str) -> None:
+    assert task_of(name) == task

@@ -12,6 +12,7 @@ from hepimg.engine import EngineName, resolve_engine
 from hepimg.options import Options
 from hepimg.registry import Kind, Registry
 from hepimg.saved import SavedModel
+from hepimg.variants import task_of
 from hepimg.yaml_lines import Document, Place
 
 Rows = Annotated[int | None, Field(gt=0, description="rows (jets) of each sample; none given: all that the files hold")]
@@ -152,7 +153,7 @@ class Analysis:
 
     def samples_of(self, metric: Metric) -> list[str]:
         """The samples that a metric looks at: those for which all predictions that it reads are made."""
-        read = [self.tasks[task] for port in metric.reads() if (task := port.name.rpartition(".")[0]) in self.tasks]
+        read = [self.tasks[task] for port in metric.reads() if (task := task_of(port.name)) in self.tasks]
         return [name for name in self.samples if all(name in task.apply for task in read)]
 
     def resolved(self) -> dict[str, Any]:

@@ -61,7 +61,8 @@ class Part:
             said = read_shard(path)
             said = said if self.joined_rows is None else said[self.joined_rows]
             columns = {f"{task}.{name}": said.columns[name] for name in said.columns if name not in ("event", "weight")}
-            sample = sample.with_columns(**columns)
+            units = {f"{task}.{name}": unit for name, unit in said.units.items()}
+            sample = sample.with_columns(units, **columns)
             sample = sample.with_images(**{f"{task}.{name}": images for name, images in said.images.items()})
         return replace(sample, classes=classes)
 

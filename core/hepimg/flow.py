@@ -10,7 +10,7 @@ from hepimg.analysis import Analysis, SampleEntry, TaskEntry
 from hepimg.components import Collection, Column, Component, Image, Port, Ports, Step
 from hepimg.errors import DataError, Problem, did_you_mean
 from hepimg.sample import Sample
-from hepimg.variants import explain_cycle
+from hepimg.variants import explain_cycle, task_of
 from hepimg.yaml_lines import Place
 
 STORED: tuple[Port, ...] = (Column("event"), Column("weight"))
@@ -32,7 +32,7 @@ def check_flow(analysis: Analysis) -> list[Problem]:
 
 def depends_on(entry: TaskEntry) -> list[str]:
     """The tasks whose predictions or networks a task uses."""
-    read = [port.name.rpartition(".")[0] for port in entry.task.reads() if "." in port.name]
+    read = [task for port in entry.task.reads() if (task := task_of(port.name))]
     return [*read, *entry.task.models()]
 
 
@@ -179,7 +179,7 @@ class _Check:
     def judge_samples(self, reader: Component, samples: set[str], place: Place) -> None:
         """The predictions that are read must have been made for the samples that are asked for."""
         for port in reader.reads():
-            upstream = self.analysis.tasks.get(port.name.rpartition(".")[0])
+            upstream = self.analysis.tasks.get(task_of(port.name))
             missing = samples - set(upstream.apply) if upstream else set()
             if upstream and missing:
                 names = ", ".join(sorted(missing))

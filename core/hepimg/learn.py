@@ -28,6 +28,7 @@ from hepimg.shards import write_shard
 from hepimg.splits import Splits
 from hepimg.states import describe_model, read_state, write_state
 from hepimg.store import Cache, Unit, content_key, describe, installed_version
+from hepimg.variants import task_of
 
 log = logging.getLogger("hepimg")
 
@@ -82,7 +83,7 @@ class Learner:
             wanted: what is to be read.
             rows: how many rows, drawn from all samples alike; None: all.
         """
-        said = list(dict.fromkeys(port.name.rpartition(".")[0] for port in wanted if "." in port.name))
+        said = list(dict.fromkeys(task for port in wanted if (task := task_of(port.name))))
         parts = []
         for name, left in self.splits.shares(samples, split, rows).items():
             for part in self.splits.parts(name, split, left):
@@ -241,7 +242,7 @@ class Learner:
         """Which splits of a sample are to be predicted, and how many rows of each; None: all."""
         rows: list[int | None] = []
         for reader in self.analysis.tasks.values():
-            if entry.name in {port.name.rpartition(".")[0] for port in reader.task.reads()}:
+            if entry.name in {task_of(port.name) for port in reader.task.reads()}:
                 if sample in reader.train:
                     rows.append(self.splits.shares(reader.train, "train", reader.train_rows)[sample])
                 if "train" in (read := self._read_of(reader, sample)):
@@ -262,6 +263,8 @@ class Learner:
         if not todo:
             return
         run = self.run_of(entry)
+        promised = entry.task.writes(self.known)
+        units = {port.name: port.unit for port in promised if isinstance(port, Column) and port.unit}
         draws = max(entry.test_draws, 1) if any(step.is_random for step in dataset.steps) else 1
         self.progress.start(f"{entry.name} predicts {sample} ({split})", len(todo) * draws)
         for part in todo:
@@ -274,9 +277,8 @@ class Learner:
                     self.progress.advance()
             columns, images = total.result()
             kept = {name: raw.column(name) for name in ("event", "weight")}
-            write_shard(
-                self._prediction_path(entry, sample, split, part.path), Sample({**kept, **columns}, images=images)
-            )
+            said = Sample({**kept, **columns}, images=images, units=units)
+            write_shard(self._prediction_path(entry, sample, split, part.path), said)
         self.progress.stop()
 
     def checked(self, entry: TaskEntry, said: Predictions, rows: int) -> Predictions:

@@ -120,6 +120,16 @@ def _expanded(value: Any, known: Known) -> Any:
     return expanded
 
 
+def task_of(name: str) -> str:
+    """The task of a prediction, empty for any other name: a dot inside brackets is part of a name.
+
+    >>> task_of("tag[strength=0.1].score"), task_of("correlator[beta=0.2]"), task_of("mass")
+    ('tag[strength=0.1]', '', '')
+    """
+    task = name.rpartition(".")[0]
+    return task if task.count("[") == task.count("]") else ""
+
+
 def in_reading_order(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Names of the tasks, each after those whose predictions its options name.
 

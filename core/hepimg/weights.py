@@ -31,17 +31,21 @@ def check_equal_weights(*data: Dataset) -> None:
         )
 
 
-def mean_weight(train: Dataset, valid: Dataset) -> float:
+def mean_weight(train: Dataset, *others: Dataset) -> float:
     """The mean weight of the training rows, 1 where there are none.
 
+    Args:
+        train: rows that are learned from.
+        others: further rows whose loss is looked at.
+
     Raises:
-        DataError: a weight is negative, since the best answer to it would be that the row is impossible; or all are 0.
+        DataError: a weight is negative, since the best model would be as bad as it can for that row; or all are 0.
     """
-    weight = weights_of(train, valid)
+    weight = weights_of(train, *others)
     if len(weight) and weight.min() < 0:
         raise DataError(
             f"{(weight < 0).sum()} of {len(weight)} rows have negative weights",
-            needed="weights that are not negative, to learn a likelihood",
+            needed="weights that are not negative",
             fix="Select rows with positive weights, or make them with a generator that gives no others.",
         )
     mean = float(weight[: len(train)].mean()) if len(train) else 1.0

@@ -11,13 +11,15 @@ from pydantic import model_validator
 
 from hepimg.components import Column, Field, Options, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
-from hepimg.weights import mean_weight
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset
     from hepimg.sample import Sample
 
 Floats = NDArray[np.float64]
+
+ROUNDING = 1e-9
+"""Spread, relative to the mean, of a column that is the same for all rows."""
 
 TINY = 1e-12
 """What a logarithm is taken of instead of less."""
@@ -33,6 +35,7 @@ class Part(Options):
     """One loss, distance or column, and what is unusual in it."""
 
     of: str = Field(description="prediction or column, positive: pca.loss, near.distance, mass ...")
+    log: bool = Field(True, description="whether its logarithm is taken; false: it is one, as a likelihood's loss is")
     side: Literal["high", "low", "both"] = Field(
         "high", description="what is unusual: high values; low ones; or both, by the distance from the median logarithm"
     )
@@ -81,9 +84,10 @@ class Anomaly(Task):
                 where="anomaly",
                 fix="Give validation a part in data.split.",
             )
-        mean_weight(train, valid)  # refuses negative weights
         sample = valid.resting().load([port.name for port in self.reads()])
         weight = sample.column("weight").astype(np.float64)
+        if weight.min() < 0 or not weight.sum() > 0:
+            raise DataError("validation rows with negative weights, or with none", where="anomaly")
         state: dict[str, NDArray[np.float64]] = {}
         for k, part in enumerate(self.parts):
             state |= {f"{k}.{name}": array for name, array in _learned(part, sample, weight).items()}
@@ -95,7 +99,7 @@ class Anomaly(Task):
         for k, part in enumerate(self.parts):
             learned = {name: np.asarray(state[f"{k}.{name}"]) for name in NAMES}
             terms, _ = _terms(part, sample, learned["scale"])
-            rest = _logarithm(sample, part.of) - terms @ learned["fitted"] - learned["median"]
+            rest = _values(part, sample) - terms @ learned["fitted"] - learned["median"]
             place = np.searchsorted(learned["unusual"], _unusual(part, rest))
             share = np.append(learned["above"], 0.0)[place]
             # The row itself counts as one of the ordinary: the share is never 0.
@@ -110,11 +114,12 @@ def _learned(part: Part, sample: Sample, weight: Floats) -> dict[str, Floats]:
         DataError: too few rows for the columns of ``given``, or a column that is not positive.
     """
     terms, scale = _terms(part, sample, None)
-    if terms.shape[1] > 1 + MOST_TERMS * len(sample):
-        raise DataError(f"{len(sample)} validation rows", where="anomaly", needed=f"more, to fit {part.given}")
-    logarithm, root = _logarithm(sample, part.of), np.sqrt(weight)
-    fitted = np.linalg.lstsq(terms * root[:, None], logarithm * root, rcond=None)[0]
-    rest = logarithm - terms @ fitted
+    count = int(np.sum(weight > 0))
+    if terms.shape[1] > 1 + MOST_TERMS * count:
+        raise DataError(f"{count} validation rows", where="anomaly", needed=f"more, to fit {part.given}")
+    values, root = _values(part, sample), np.sqrt(weight)
+    fitted = np.linalg.lstsq(terms * root[:, None], values * root, rcond=None)[0]
+    rest = values - terms @ fitted
     median = _median(rest, weight)
     unusual = _unusual(part, rest - median)
     order = np.argsort(unusual)
@@ -124,18 +129,38 @@ def _learned(part: Part, sample: Sample, weight: Floats) -> dict[str, Floats]:
     return dict(zip(NAMES, found, strict=True))
 
 
+def _values(part: Part, sample: Sample) -> Floats:
+    """(n_rows,) the part's column, or its logarithm."""
+    return _logarithm(sample, part.of) if part.log else _column(sample, part.of)
+
+
 def _logarithm(sample: Sample, name: str) -> Floats:
     """(n_rows,) of a column.
 
     Raises:
-        DataError: it is negative, or has more than one number for each row.
+        DataError: it is negative.
     """
-    values = sample.column(name).astype(np.float64)
-    if values.ndim != 1 or (values < 0).any():
+    values = _column(sample, name)
+    if (values < 0).any():
         raise DataError(
-            f"{name} has negative values, or several for each jet", needed="one positive number for each jet"
+            f"{name} has negative values",
+            where="anomaly",
+            needed="positive numbers",
+            fix="Set log: false where it is a logarithm already.",
         )
     return np.log(np.maximum(values, TINY))
+
+
+def _column(sample: Sample, name: str) -> Floats:
+    """(n_rows,) a column.
+
+    Raises:
+        DataError: it is not finite, or has more than one number for each row.
+    """
+    values = sample.column(name).astype(np.float64)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise DataError(f"{name} is not finite, or has several numbers for each jet", where="anomaly", needed="one")
+    return values
 
 
 def _terms(part: Part, sample: Sample, scale: Floats | None) -> tuple[Floats, Floats]:
@@ -143,7 +168,8 @@ def _terms(part: Part, sample: Sample, scale: Floats | None) -> tuple[Floats, Fl
     columns = np.stack([np.zeros(len(sample)), *(_logarithm(sample, name) for name in part.given)], axis=1)[:, 1:]
     if scale is None:
         spread = columns.std(axis=0)
-        scale = np.stack([columns.mean(axis=0), np.where(spread > 0, spread, 1.0)])
+        mean = columns.mean(axis=0)
+        scale = np.stack([mean, np.where(spread > ROUNDING * np.abs(mean), spread, 1.0)])
     x = (columns - scale[0]) / scale[1]
     n = x.shape[1]
     products = [x[:, i] * x[:, j] for i in range(n) for j in range(i, n)]

@@ -15,6 +15,7 @@ from hepimg.errors import DataError
 from hepimg.training.options import FitOptions
 from hepimg.weights import mean_weight
 from hepimg_autoencoder.network import Network
+from hepimg_autoencoder.units import common_unit, squared
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,8 +69,7 @@ class Autoencoder(Task):
             ValueError: the image has more poolings than cells.
         """
         image = ports.get(self.image)
-        unit = image.channels[0].unit if isinstance(image, Image) and image.channels else ""
-        square = f"{unit}^2" if unit else ""
+        square = squared(common_unit(image))
         columns = [Column("loss", square), Column("blurred_loss", square), Column("latent")]
         if not isinstance(image, Image) or image.grid is None:
             return columns

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 class DenseAutoencoder(nn.Module):
     """Fully connected layers around a bottleneck, between convolutions with pooling and their mirror image.
 
-    Without convolutions this is the autoencoder of Lastow (Lund, 2021); with them that of Farina, Nakai and Shih
-    (arXiv:1808.08992).  The last layer is linear: cells may come out negative.
+    Without convolutions this is the autoencoder of Lastow (Lund, 2021); with them one like that of Farina, Nakai
+    and Shih (arXiv:1808.08992).  The last layer is linear: cells may come out negative.
 
     Args:
         channels: of the image.
         shape: rows and columns of the image.
         convolutions: channels of each convolution, from the image inwards.
-        layers: widths of the fully connected layers.
+        layers: widths of the fully connected layers; the narrowest, or of several the one nearest the middle, is the
+            bottleneck.
         slope: of the leaky ReLU.
     """
 
@@ -34,7 +35,7 @@ class DenseAutoencoder(nn.Module):
             sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
         self.inner = (depths[-1], *sizes[-1])
         widths = [math.prod(self.inner), *layers, math.prod(self.inner)]
-        middle = min(range(1, len(widths) - 1), key=widths.__getitem__)
+        middle = min(range(1, len(widths) - 1), key=lambda k: (widths[k], abs(2 * k - len(widths) + 1)))
         linear = [nn.Linear(a, b) for a, b in pairwise(widths)]
         activation = nn.LeakyReLU(slope)
         down, up = list[nn.Module](), list[nn.Module]()

@@ -47,10 +47,8 @@ class Neighbours(Task):
             raise DataError(f"{len(train)} training rows", where="neighbours", needed=f"at least {self.neighbours}")
         check_equal_weights(train)
         table = np.concatenate([self._table(sample) for _, sample in train.samples()])
-        if not np.isfinite(table).all():
-            raise DataError("a column is not finite", where="neighbours")
         mean, spread = table.mean(axis=0), table.std(axis=0)
-        if constant := [name for name, width in zip(self.columns, spread, strict=True) if not width > 0]:
+        if constant := [name for name, width in zip(self.columns, np.ptp(table, axis=0), strict=True) if width == 0]:
             raise DataError(f"the columns {', '.join(constant)} are the same for all jets", fix="Leave them out.")
         return {"mean": mean, "spread": spread, "jets": (table - mean) / spread}
 
@@ -69,4 +67,7 @@ class Neighbours(Task):
         for name in self.columns:
             if sample.column(name).ndim != 1:
                 raise DataError(f"the column {name} has several numbers for each jet", needed="one")
-        return np.stack([sample.column(name).astype(np.float64) for name in self.columns], axis=1)
+        table = np.stack([sample.column(name).astype(np.float64) for name in self.columns], axis=1)
+        if not np.isfinite(table).all():
+            raise DataError(f"one of {', '.join(self.columns)} is not finite for all jets", where="neighbours")
+        return table

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hepimg.components import Column, Field, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg.weights import mean_weight
+from hepimg_autoencoder.units import common_unit, squared
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+MOST = 10_000
+"""Numbers of an image, at most: the covariance of so many takes .8 GB, and its eigenvectors a quarter of an hour."""
+
 NOTHING = 1e-12
 """Variance, relative to the largest, below which a direction is rounding."""
 
@@ -29,7 +33,7 @@ class Pca(Task):
     """Principal components of images: a linear autoencoder, in closed form.
 
     ``loss`` is the mean squared difference of the image and its projection, ``mahalanobis`` the sum of the squared
-    components over their variances.  Only active cells are ever visited.
+    components over their variances.  Images are read by their active cells; the covariance is of all pairs of cells.
     """
 
     name: ClassVar[str] = "pca"
@@ -43,10 +47,18 @@ class Pca(Task):
         return (Image(self.image),)
 
     def writes(self, ports: Ports) -> Sequence[Port]:
-        """The loss, the distance and the components."""
+        """The loss, the distance and the components.
+
+        Raises:
+            ValueError: the image has too many cells.
+        """
         image = ports.get(self.image)
-        unit = image.channels[0].unit if isinstance(image, Image) and image.channels else ""
-        return (Column("loss", f"{unit}^2" if unit else ""), Column("mahalanobis"), Column("latent", unit))
+        if isinstance(image, Image) and image.grid is not None:
+            numbers = image.grid.size * max(len(image.channels), 1)
+            if numbers > MOST:
+                raise ValueError(f"{self.image} has {numbers} numbers, pca takes {MOST} at most: pool or crop it")
+        unit = common_unit(image)
+        return (Column("loss", squared(unit)), Column("mahalanobis"), Column("latent", unit))
 
     def fit(self, train: Dataset, valid: Dataset, run: Run) -> State:
         """Find the directions.
@@ -56,7 +68,7 @@ class Pca(Task):
         """
         if not len(train):
             raise DataError("no rows to learn from", fix="Make more rows, or a larger part of them for training.")
-        mean_weight(train, valid)  # refuses negative weights
+        mean_weight(train)  # refuses negative weights
         first, second, weights = 0.0, 0.0, 0.0
         run.progress.start("reading images", len(train), "jets")
         for _, sample in train.samples():

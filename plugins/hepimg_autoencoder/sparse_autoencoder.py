@@ -48,7 +48,8 @@ class SparseNetwork(ExpansionOptions):
 class SparseAutoencoder(Task):
     """Copies images through a bottleneck, cell by active cell; the loss is the likelihood of the image given its code.
 
-    Nothing is asked of empty regions.  The likelihood, too, grows with the number of cells: see the task ``anomaly``.
+    Nothing is asked of empty regions.  The loss is a logarithm, grows with the number of cells as others do, and may be
+    negative, since shares have a density: a part of the task ``anomaly`` with ``log: false``.
     """
 
     # A task has a method fit, so the option of that name is another field's alias.
@@ -109,7 +110,7 @@ class SparseAutoencoder(Task):
         """``loss`` (n_rows,), -ln of the likelihood; ``latent`` (n_rows, numbers), from -1 to 1; ``image``.
 
         Raises:
-            DataError: the state is of another network.
+            DataError: cells below the threshold, or the state is of another network.
         """
         import torch
 
@@ -118,6 +119,7 @@ class SparseAutoencoder(Task):
         from hepimg.training.state import load_state
 
         images = sample.image(self.image)
+        check_energies(images, self.image, self.threshold)
         stages, rows = stages_of(images.grid), sample.column("row")
         network = self._build(stages)
         load_state(network, state)

@@ -120,13 +120,15 @@ class Generator(Task):
         """``image``: for each row another jet of its class and total energy; empty where its own image is.
 
         Raises:
-            DataError: a row is of a class that was not learned, or the state is of another network.
+            DataError: a row is of a class that was not learned, a cell below the threshold, or the state is of another
+                network.
         """
         from hepimg.images import SparseImages
         from hepimg.training.state import load_state, text_of_array
 
         classes = text_of_array(state[CLASSES]).split("\n")
         images = sample.image(self.image)
+        check_energies(images, self.image, self.threshold)
         network = self._build(stages_of(images.grid), len(classes))
         load_state(network, {name: array for name, array in state.items() if name != CLASSES})
         network.to(run.device).eval()

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import model_validator
 
 from hepimg.components import Column, Field, Port, Ports, Step
+from hepimg.errors import DataError
 
 if TYPE_CHECKING:
     from hepimg.sample import Sample
@@ -43,8 +44,14 @@ class Select(Step):
         return ()
 
     def apply(self, sample: Sample, seed: int | None) -> Sample:
-        """The jets that are kept."""
+        """The jets that are kept.
+
+        Raises:
+            DataError: the column has several numbers for each jet.
+        """
         values = sample.column(self.column)
+        if values.ndim != 1:
+            raise DataError(f"the column {self.column} has several numbers for each jet", where="select", needed="one")
         low, high = self.range
         keep = np.ones(len(sample), bool)
         if low is not None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hepimg.components import Column, Estimate, Evaluation, Figure, Metric
 from hepimg.errors import DataError
@@ -32,6 +32,12 @@ class Confusion(Metric):
     background: list[str] = Field([], description="samples that are background; none: all others")
     replicas: int = Field(200, ge=2, description="bootstrap replicas, for the errors")
 
+    @model_validator(mode="after")
+    def _check(self) -> Confusion:
+        if len(set(self.scores)) < len(self.scores):
+            raise ValueError(f"a score is named twice: {self.scores}")
+        return self
+
     def reads(self) -> Sequence[Column]:
         """The scores."""
         return [Column(score) for score in self.scores]
@@ -51,8 +57,10 @@ class Confusion(Metric):
         keys = rows.column("sample"), rows.column("event")
         first = next(halves(*keys, 1, seed), np.zeros(len(rows), bool))
         chosen, judged = rows[np.flatnonzero(first)], rows[np.flatnonzero(~first)]
-        if len(np.unique(chosen.is_from(self.signal))) < 2:
-            raise DataError("fewer than two events of signal or background", where="metric confusion")
+        for half in (chosen, judged):
+            is_signal, weight = half.is_from(self.signal), half.column("weight")
+            if not (weight[is_signal].sum() > 0 and weight[~is_signal].sum() > 0):
+                raise DataError("fewer than two events of signal or background that count", where="metric confusion")
         draws = np.array(list(resamples(judged.column("sample"), judged.column("event"), self.replicas, seed)))
         weights = np.concatenate([np.ones((1, len(judged))), draws]) * judged.column("weight")
         numbers: dict[str, Estimate] = {}

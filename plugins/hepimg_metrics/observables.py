@@ -12,9 +12,10 @@ from pydantic import Field
 
 from hepimg.components import Column, Estimate, Evaluation, Figure, Metric, Port
 from hepimg.observables import ObservableName, compute, parse
+from hepimg.observables.ports import particles_for
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import resamples
-from hepimg_metrics.rows import particles_for, rows_of_classes
+from hepimg_metrics.rows import rows_of_classes
 
 Floats = NDArray[np.float64]
 

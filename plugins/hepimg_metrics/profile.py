@@ -13,9 +13,10 @@ from pydantic import Field, model_validator
 
 from hepimg.components import Column, Estimate, Evaluation, Figure, Image, Metric, Port
 from hepimg.observables import ObservableName, compute, parse
+from hepimg.observables.ports import particles_for
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import resamples, spread
-from hepimg_metrics.rows import check_finite, particles_for, rows_of_classes, undotted
+from hepimg_metrics.rows import check_finite, rows_of_classes, undotted
 
 Floats = NDArray[np.float64]
 
@@ -56,6 +57,8 @@ class Profile(Metric):
     def _check(self) -> Profile:
         if not (self.collections or self.images or self.columns):
             raise ValueError("name columns, or collections or images that the observables are computed from")
+        if "names" in self.model_fields_set and not (self.collections or self.images):
+            raise ValueError("names: name collections or images that these observables are computed from")
         return self
 
     def reads(self) -> Sequence[Port]:
@@ -94,7 +97,7 @@ class Profile(Metric):
         for label, rows in classes.items():
             for drawn in curves:
                 for of, y in drawn.values.items():
-                    per = f"{drawn.unit}/{unit}".rstrip("/")
+                    per = f"{drawn.unit or 1}/{unit}" if unit else drawn.unit
                     if (found := _slope(x[rows], y[rows], every[:, rows], per)) is not None:
                         numbers[f"{of}.{drawn.name}.{slope}@{label}".lstrip(".")] = found
         return Evaluation(numbers, [self._figure(drawn, x, classes, every, unit) for drawn in curves])

@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 
 from hepimg.components import Estimate, Evaluation, Figure, Image, Metric, Port
 from hepimg.observables import ObservableName, compute, parse
+from hepimg.observables.ports import particles_for
 from hepimg.sample import Sample
-from hepimg_metrics.bootstrap import resamples
-from hepimg_metrics.rows import particles_for, rows_of_classes
+from hepimg_metrics.bootstrap import resamples, spread
+from hepimg_metrics.rows import rows_of_classes
 
 Floats = NDArray[np.float64]
 
@@ -143,12 +144,15 @@ class Resolution(Metric):
 
 def _mean(values: Floats, every: Floats, unit: str) -> Estimate:
     """The mean of (n,) values by the first row of (1 + replicas, n) weights, its error by the others."""
-    means = every @ values / every.sum(axis=1)
-    return Estimate(float(means[0]), float(means[1:].std(ddof=1)), len(values), unit=unit)
+    total = every.sum(axis=1)
+    means = np.divide(every @ values, total, out=np.full(len(total), np.nan), where=total > 0)
+    return Estimate(float(means[0]), spread(means[1:]), len(values), unit=unit)
 
 
 def _widths(differences: Floats, every: Floats) -> dict[str, Estimate]:
     """Median, half width of the central 68 % and twice the standard deviation of (n,) relative differences."""
+    if not every[0].sum() > 0:
+        return {}
     order = np.argsort(differences)
     x, found = differences[order], []
     for weight in every[:, order]:
@@ -161,6 +165,6 @@ def _widths(differences: Floats, every: Floats) -> dict[str, Estimate]:
         found.append((middle, (high - low) / 2, 2 * deviation))
     numbers = np.array(found)
     return {
-        kind: Estimate(float(numbers[0, k]), float(numbers[1:, k].std(ddof=1)), len(x))
+        kind: Estimate(float(numbers[0, k]), spread(numbers[1:, k]), len(x))
         for k, kind in enumerate(("bias", "half_width", "two_sigma"))
     }

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hepimg.components import Collection
 from hepimg.errors import DataError
-from hepimg.observables import parse
 from hepimg.sample import Sample
 
 
@@ -54,8 +52,10 @@ def rows_against(test: Sample, signal: str, background: Sequence[str], metric: s
 
 
 def check_finite(test: Sample, columns: Iterable[str], metric: str) -> None:
-    """Raise DataError where a column that a metric reads is not finite."""
+    """Raise DataError where a column that a metric reads is not finite, or has several numbers for each row."""
     for name in columns:
+        if test.column(name).ndim != 1:
+            raise DataError(f"{name} has several numbers for each row", where=f"metric {metric}", needed="one")
         missing = int(np.sum(~np.isfinite(test.column(name))))
         if missing:
             raise DataError(f"{name} is not finite for {missing} of {len(test)} test rows", where=f"metric {metric}")
@@ -68,9 +68,3 @@ def undotted(name: str) -> str:
     'tag[strength=0.1]_score'
     """
     return re.sub(r"\.(?![^\[]*\])", "_", name)
-
-
-def particles_for(names: Iterable[str], collection: str) -> Collection:
-    """What is read of a collection for these observables: their charge too where one asks for it."""
-    charge = {"charge": "e"} if any(parse(name).name == "jet_charge" for name in names) else {}
-    return Collection(collection, {"pt": "GeV", "phi": "rad", **charge})

@@ -46,6 +46,8 @@ class Center(Step):
     def _check(self) -> Center:
         if self.snap is not None and self.on != "centroid":
             raise ValueError(f"snap goes with on: centroid; on: {self.on} would tell more of the jet than its cells do")
+        if len({self.collection, *self.also}) <= len(self.also):
+            raise ValueError(f"a collection is named twice, and would move twice: {[self.collection, *self.also]}")
         return self
 
     def reads(self) -> Sequence[Port]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import model_validator
 
-from hepimg.components import Collection, Column, Field, Image, Port, Ports, Step
+from hepimg.components import Column, Field, Image, Port, Ports, Step
 from hepimg.errors import DataError
 from hepimg.observables import ObservableName, compute, parse
+from hepimg.observables.ports import particles_for
 from hepimg_preprocess.ports import image_port
 
 if TYPE_CHECKING:
@@ -42,19 +43,22 @@ class Measure(Step):
         """The particles or the image."""
         if self.image is not None:
             return (Image(self.image),)
-        charge = {"charge": "e"} if any(parse(name).name == "jet_charge" for name in self.names) else {}
-        return (Collection(self.collection or CONSTITUENTS, {"pt": "GeV", "y": "", "phi": "rad", **charge}),)
+        return (particles_for(self.names, self.collection or CONSTITUENTS),)
 
     def writes(self, ports: Ports) -> Sequence[Port]:
         """A column for each observable.
 
         Raises:
-            ValueError: a column is there already, or the image has no channel pt.
+            ValueError: a column is there already, the image has no channel pt, or its unit is not the observable's.
         """
         if self.image is not None:
             port, _ = image_port(ports, self.image)
             if port.channels and "pt" not in [channel.name for channel in port.channels]:
                 raise ValueError(f"measure needs an image with a channel pt; {self.image} has none")
+            unit = next((channel.unit for channel in port.channels if channel.name == "pt"), "GeV")
+            wrong = [name for name in self.names if parse(name).unit == "GeV" != unit]
+            if wrong:
+                raise ValueError(f"{self.image} is not in GeV: measure {', '.join(wrong)} before its values change")
         columns = [Column(self.prefix + name, parse(name).unit) for name in self.names]
         there = [column.name for column in columns if column.name in ports]
         if there:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 CONSTITUENTS = "constituents"
 
+ROUNDING = 1e-9
+"""Part of the width of a grid that counts as none."""
+
 
 class Move(Step):
     """Moves particles (``collection``) or active cells (``image``)."""
@@ -36,6 +39,8 @@ class Move(Step):
     def _check_target(self) -> Move:
         if self.image is not None and (self.collection is not None or self.also):
             raise ValueError("give collections or an image, not both")
+        if len(set(self._collections)) < len(self._collections):
+            raise ValueError(f"a collection is named twice, and would move twice: {self._collections}")
         return self
 
     @property
@@ -46,7 +51,9 @@ class Move(Step):
         """The particles or the image."""
         if self.image is not None:
             return (Image(self.image),)
-        return [Collection(name, {"pt": "GeV", "y": "", "phi": "rad"}) for name in self._collections]
+        first, *others = self._collections
+        place = {"y": "", "phi": "rad"}
+        return [Collection(first, {"pt": "GeV", **place}), *(Collection(name, place) for name in others)]
 
     def writes(self, ports: Ports) -> Sequence[Port]:
         """The same, replaced."""
@@ -112,6 +119,9 @@ def draw(sample: Sample, seed: int | None, what: str) -> NDArray[np.float64]:
 def as_particles(images: SparseImages) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """(n_active,) pT, y and phi of active cells: the first channel, and coordinates from the middle of the grid."""
     grid = images.grid
-    y, phi = grid.centres(images.cells)
-    middle = [(axis.edges[0] + axis.edges[-1]) / 2 for axis in (grid.rows, grid.columns)]
-    return images.values[:, 0], y - middle[0], phi - middle[1]
+    places = []
+    for axis, centre in zip((grid.rows, grid.columns), grid.centres(images.cells), strict=True):
+        place = centre - (axis.edges[0] + axis.edges[-1]) / 2
+        # The middle cell of an odd number lies on neither side, whatever rounding says.
+        places.append(np.where(np.abs(place) < ROUNDING * (axis.edges[-1] - axis.edges[0]), 0.0, place))
+    return images.values[:, 0], places[0], places[1]

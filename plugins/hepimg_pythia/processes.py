@@ -81,4 +81,5 @@ PROCESSES: dict[ProcessName, Process] = {
         ),
     ),
 }
-"""``dark_shower`` is the benchmark of CMS's search for semivisible jets (arXiv:2112.11125), with nothing invisible."""
+"""``dark_shower`` has the dark sector of CMS's search for semivisible jets (arXiv:2112.11125; mesons of 20 GeV, their
+scale of 35 GeV), with a lighter resonance, nothing invisible, and pseudoscalars that decay to b quarks only."""

@@ -17,6 +17,7 @@ from hepimg_autoencoder.anomaly import Anomaly
 from hepimg_autoencoder.neighbours import Neighbours
 from hepimg_preprocess.measure import Measure
 from hepimg_preprocess.pixelate import Pixelate
+from hepimg_preprocess.values import Normalise
 
 PARTS = [{"of": "loss", "side": "both", "given": ["n"]}, {"of": "distance"}]
 
@@ -72,6 +73,16 @@ def test_parts_add_up_and_either_side_counts(tmp_path: Path) -> None:
     assert score.min() > 4
 
 
+def test_what_is_a_logarithm_already_may_be_negative(tmp_path: Path) -> None:
+    ordinary = table(1000)
+    logarithm = np.log(ordinary.column("distance")) - 5
+    (one,) = scored(Anomaly.model_validate({"parts": [{"of": "distance"}]}), ordinary, tmp_path / "1", ordinary)
+    plain = Anomaly.model_validate({"parts": [{"of": "nll", "log": False}]})
+    with_nll = ordinary.with_columns(nll=logarithm)
+    (other,) = scored(plain, with_nll, tmp_path / "2", with_nll)
+    np.testing.assert_allclose(one, other)
+
+
 def test_rows_count_as_their_weights_say(tmp_path: Path) -> None:
     ordinary = table(1000)
     chosen = np.arange(1000) < 500
@@ -98,11 +109,22 @@ def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     with pytest.raises(DataError, match="the columns n are the same for all jets"):
         Neighbours(columns=("n", "loss")).fit(train, valid, run)
+    flat, _, _ = datasets({"one": table(100, n=np.full(100, 0.1))}, tmp_path / "flat")
+    with pytest.raises(DataError, match="the columns n are the same for all jets"):
+        Neighbours(columns=("n", "loss")).fit(flat, valid, run)
+    holes = table(20, loss=np.full(20, np.nan))
+    for task in (Neighbours(columns=("n", "loss")), Anomaly.model_validate({"parts": PARTS})):
+        known, validation, _ = datasets({"one": table(100)}, tmp_path / task.name)
+        with pytest.raises(DataError, match="not finite"):
+            task.predict(task.fit(known, validation, run), holes, run)
     with pytest.raises(DataError, match="60 training rows; needed: at least 70"):
         Neighbours(columns=("loss",), neighbours=70).fit(train, valid, run)
     with pytest.raises(DataError, match="no validation rows"):
         Anomaly.model_validate({"parts": PARTS}).fit(train, type(valid)((), valid.classes), run)
-    with pytest.raises(DataError, match="y has negative values"):
+    weightless, without, _ = datasets({"one": table(100).with_columns(weight=np.zeros(100))}, tmp_path / "none")
+    with pytest.raises(DataError, match="validation rows with negative weights, or with none"):
+        Anomaly.model_validate({"parts": PARTS}).fit(weightless, without, run)
+    with pytest.raises(DataError, match=r"y has negative values.*Set log: false"):
         Anomaly.model_validate({"parts": [{"of": "y"}]}).fit(train, valid, run)
     with pytest.raises(DataError, match="20 validation rows; needed: more"):
         Anomaly.model_validate({"parts": [{"of": "loss", "given": ["n", "distance"]}]}).fit(train, valid, run)
@@ -124,6 +146,9 @@ def test_measure() -> None:
     expected = compute(["mass"], jets.image("image").particles())["mass"]
     np.testing.assert_array_equal(measured.column("im_mass"), expected)
     assert measured.units["im_mass"] == "GeV"
+    normalised = Normalise().apply(jets, None)
+    with pytest.raises(ValueError, match="image is not in GeV: measure mass before its values change"):
+        Measure(names=("mass",), image="image", prefix="im_").writes(ports_of(normalised))
     with pytest.raises(ValueError, match="mass: already there; give a prefix"):
         Measure(names=("mass",)).writes(ports_of(jets))
     with pytest.raises(ValidationError, match="not both"):

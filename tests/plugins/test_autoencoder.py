@@ -43,6 +43,7 @@ def test_autoencoder_keeps_the_contract(options: dict[str, Any]) -> None:
     check_component(Autoencoder)
     task = Autoencoder.model_validate({**FAST, **options})
     check_task(task, {"one": jets(60, channels=["pt", "count"])})
+    assert task.writes(ports_of(jets(2, channels=["pt", "count"])))[0] == Column("loss"), "of GeV and of counts"
     columns = task.writes(ports_of(jets(2)))[:3]
     assert columns == [Column("loss", "GeV^2"), Column("blurred_loss", "GeV^2"), Column("latent")]
 
@@ -139,6 +140,9 @@ def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
     known = fitted(Pca(components=3), jets(50), tmp_path / "known")
     with pytest.raises(DataError, match="images of 180 numbers"):
         Pca(components=3).predict(known, jets(5, channels=["pt", "count"]), make_run(tmp_path / "run"))
+    large = Image("image", Grid.model_validate({"eta": [-1, 1], "phi": [-1, 1], "shape": [160, 160]}))
+    with pytest.raises(ValueError, match="image has 25600 numbers, pca takes 10000 at most"):
+        Pca().writes({"image": large})
     small = Image("image", Grid.model_validate({"eta": [-1, 1], "phi": [-1, 1], "shape": [6, 6]}))
     with pytest.raises(ValueError, match="too few for so many poolings"):
         Autoencoder(network=Network(convolutions=(4, 4, 4))).writes({"image": small})

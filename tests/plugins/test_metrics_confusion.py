@@ -65,6 +65,16 @@ def test_contracts_and_errors() -> None:
     check_metric(Confusion(scores=["tag.score"], signal="top", replicas=5), rows(50))
     test = Pixelate.model_validate({"grid": {"eta": [-1, 1], "phi": [-1, 1], "shape": [4, 4]}}).apply(rows(20), None)
     check_metric(Extremes(of="loss", images=["image"]), test)
+    weightless = rows(50)
+    weight = np.where(weightless.is_from("top"), 0.0, 1.0)
+    weight[-1] = 1.0
+    with pytest.raises(DataError, match="fewer than two events of signal or background that count"):
+        Confusion(scores=["tag.score"], signal="top").evaluate(weightless.with_columns(weight=weight), 1)
+    with pytest.raises(ValueError, match="a score is named twice"):
+        Confusion(scores=["loss", "loss"], signal="top")
+    vectors = test.with_columns(loss=np.zeros((len(test), 3)))
+    with pytest.raises(DataError, match="loss has several numbers for each row"):
+        Extremes(of="loss", images=["image"]).evaluate(vectors, 1)
     few = rows(2)[[0, 2, 3]]
     with pytest.raises(DataError, match="fewer than two events of signal or background"):
         Confusion(scores=["tag.score"], signal="top").evaluate(few, 1)

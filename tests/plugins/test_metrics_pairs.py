@@ -131,6 +131,12 @@ def test_relative_differences_of_collections_and_images() -> None:
     assert 0 < found.error < 0.2 * found.value
     assert [figure.name for figure in result.figures] == ["resolution-mass", "residual-mass"]
     check_metric(metric, rows)
+    weight = np.where(fine > 0, 0.0, 1.0)
+    weight[rows.is_from("qcd")] = 1.0
+    weight[np.flatnonzero(top)[0]] = 1e-9
+    single = rows.with_columns(weight=weight)
+    assert single.column("weight")[rows.is_from("top")].sum() > 0
+    assert "image.mass.bias@top" in metric.evaluate(single, 1).numbers, "one row that counts, and replicas without it"
 
 
 def test_contracts() -> None:

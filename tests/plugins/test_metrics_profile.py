@@ -52,6 +52,11 @@ def test_columns_are_drawn_as_observables_are() -> None:
     assert figure.draw.axes[0].get_ylabel() == "mean ae.loss [GeV^2]"
 
 
+def test_observables_of_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="names: name collections or images"):
+        Profile(against="mu", names=["mass"], columns=["ae.loss"])
+
+
 def test_a_column_that_never_changes_and_empty_bins() -> None:
     found = Profile(against="mu", collections=["constituents"]).evaluate(jets(np.full(5, 2), np.zeros(5)), 1)
     assert not found.numbers

@@ -173,6 +173,28 @@ def test_a_lone_subjet_says_nothing_of_the_angle() -> None:
     assert Rotate(angle="second").apply(sample, None).collection("constituents")["phi"].tolist() == [np.float32(0.2)]
 
 
+def test_padding_is_no_second_particle() -> None:
+    sample = sample_of([[(5.0, 0.3, 0.2), (0.0, 0.0, 0.0)]])
+    moved = Rotate(angle="second").apply(sample, None).collection("constituents")
+    assert moved["phi"].tolist() == sample.collection("constituents")["phi"].tolist()
+
+
+@pytest.mark.parametrize(("cells", "half"), [(25, 1.25), (41, 0.8)])
+def test_the_middle_cell_lies_on_neither_side(cells: int, half: float) -> None:
+    grid = {"eta": [-half, half], "phi": [-half, half], "shape": [cells, cells]}
+    for lower, upper in ((2.0, 1.0), (1.0, 2.0)):
+        sample = with_image(sample_of([[(10.0, 0.0, 0.0), (lower, -0.5, 0.0), (upper, 0.5, 0.0)]]), grid)
+        flipped = Flip(image="image", axis="harder_eta").apply(sample, None).image("image")
+        assert (flipped == sample.image("image")) == (upper > lower)
+
+
+def test_no_collection_moves_twice() -> None:
+    for step, options in ((Center, {}), (Rotate, {"angle": 90.0}), (Flip, {})):
+        for also in (["constituents"], ["lr8", "lr8"]):
+            with pytest.raises(ValueError, match="would move twice"):
+                step(also=also, **options)  # type: ignore[arg-type]
+
+
 def test_only_the_asked_half_is_weighed() -> None:
     sample = sample_of([[(1.0, -0.3, -0.2)]])
     for axis, expected in (("harder_eta", (0.3, -0.2)), ("harder_phi", (-0.3, 0.2)), ("harder", (0.3, 0.2))):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from hepimg.errors import DataError
 from hepimg.testing import check_component, check_step, toy_jets
 from hepimg_jets.select import Select
 
@@ -25,6 +26,12 @@ def test_the_lower_bound_is_inside_the_upper_is_not() -> None:
         np.testing.assert_array_equal(
             kept.collection("constituents")[name], jets[10:20].collection("constituents")[name]
         )
+
+
+def test_a_column_of_several_numbers_is_refused() -> None:
+    jets = toy_jets(4).with_columns(axis=np.zeros((4, 2)))
+    with pytest.raises(DataError, match="the column axis has several numbers for each jet"):
+        Select(column="axis", range=(0.0, 1.0)).apply(jets, None)
 
 
 @pytest.mark.parametrize("bounds", [(None, None), (2.0, 2.0), (3.0, 2.0)])

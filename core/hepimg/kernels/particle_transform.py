@@ -49,7 +49,7 @@ def second_angle(offsets: Array, pt: Array, y: Array, phi: Array) -> Floats:
     """Direction from the hardest to the second hardest particle (or subjet) of each jet, in radians.
 
     Returns:
-        Angles from y towards phi, shape (n_jets,), in [-pi, pi]; 0 for jets of fewer than two.
+        Angles from y towards phi, shape (n_jets,), in [-pi, pi]; 0 for jets of fewer than two with transverse momentum.
     """
     offsets = frozen_offsets(offsets)
     angles = np.zeros(len(offsets) - 1)
@@ -166,16 +166,16 @@ def _find_points(
 @compiled
 def _find_second(first: int, last: int, offsets: Array, pt: Array, y: Array, phi: Array, angles: Array) -> None:
     for jet in range(first, last):
-        start, stop = offsets[jet], offsets[jet + 1]
-        if stop - start < 2:
-            continue
-        top, second = start, -1
-        for i in range(start + 1, stop):
-            if pt[i] > pt[top]:
+        top, second = -1, -1
+        for i in range(offsets[jet], offsets[jet + 1]):
+            if pt[i] <= 0:
+                continue  # padding has no place
+            if top < 0 or pt[i] > pt[top]:
                 top, second = i, top
             elif second < 0 or pt[i] > pt[second]:
                 second = i
-        angles[jet] = math.atan2(_difference(phi[second], phi[top]), y[second] - y[top])
+        if second >= 0:
+            angles[jet] = math.atan2(_difference(phi[second], phi[top]), y[second] - y[top])
 
 
 @compiled
