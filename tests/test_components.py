@@ -70,6 +70,10 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("step", "center"): [{}, {"snap": (0.1, 0.1)}],
     ("step", "power"): [{"exponent": 0.5}],
     ("step", "threshold"): [{"minimum": 10.0}],
+    ("step", "copy"): [{"collection": "constituents", "into": "moved"}, {"image": "image", "into": "fine"}],
+    ("step", "measure"): [{"names": ("girth", "tau21")}, {"names": ("mass",), "image": "image", "prefix": "image_"}],
+    ("step", "select"): [{"column": "mass", "range": (30.0, None)}],
+    ("step", "subjets"): [{}, {"algorithm": "cambridge"}],
     ("task", "tagging"): [{"signal": "two", **FAST_NETWORK}],
     ("task", "trees"): [{"signal": "two", "observables": ("mass", "girth")}],
     ("task", "fisher"): [{"signal": "two", "observables": ("mass", "girth")}],
@@ -92,6 +96,20 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
         }
     ],
     ("task", "superres_baseline"): [{"how": "uniform"}, {"how": "marginal", "draws": 2}, {"how": "nearest"}],
+    ("task", "autoencoder"): [
+        {"network": {"convolutions": (4,), "layers": (8, 2, 8)}, "fit": {"epochs": 1, "batch_size": 32}, "images": True}
+    ],
+    ("task", "sparse_autoencoder"): [
+        {"network": {"latent": 2, "widths": (4,), "channels": 4}, "fit": {"epochs": 1, "batch_size": 32}}
+    ],
+    ("task", "pca"): [{"components": 3}],
+    ("task", "neighbours"): [{"columns": ("mass", "pt"), "neighbours": 3}],
+    ("task", "anomaly"): [{"parts": ({"of": "mass", "side": "both", "given": ("pt",)}, {"of": "pt"})}],
+    ("task", "generator"): [
+        {"network": {"channels": 4, "blocks": (1,), "kernel": 3}, "fit": {"epochs": 1, "batch_size": 32}}
+    ],
+    ("metric", "confusion"): [{"scores": ["tag.score"], "signal": "two", "replicas": 5}],
+    ("metric", "extremes"): [{"of": "mass", "images": ["image"]}],
     ("metric", "roc"): [{"scores": ["tag.score"], "signal": "two", "replicas": 5}],
     ("metric", "closure"): [{"truth": "image", "generated": ["again.image"], "replicas": 5}],
     ("metric", "images"): [{"image": "image"}],
