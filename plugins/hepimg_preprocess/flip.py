@@ -12,6 +12,7 @@ from hepimg_preprocess.move import Move, draw
 
 if TYPE_CHECKING:
     from hepimg.images import SparseImages
+    from hepimg.particles import Particles
     from hepimg.sample import Sample
 
 
@@ -38,22 +39,15 @@ class Flip(Move):
             if not _is_symmetric(axis):
                 raise ValueError(f"the cells along {axis.name} are not symmetric, so that an image cannot be mirrored")
 
-    def motion(
-        self,
-        offsets: NDArray[np.int64],
-        pt: NDArray[Any],
-        y: NDArray[Any],
-        phi: NDArray[Any],
-        sample: Sample,
-        seed: int | None,
-    ) -> NDArray[np.bool_]:
+    def motion(self, seen: Particles, sample: Sample, seed: int | None) -> NDArray[np.bool_]:
         """(n_rows, 2) whether y and phi change sign."""
         if self.axis == "random":
             return np.stack([draw(sample, seed, name) < 0.5 for name in ("flip eta", "flip phi")], axis=1)
         if self.axis.startswith("harder"):
             from hepimg.kernels.moments import total
 
-            sides = [total(offsets, np.sign(coordinate) * pt.astype(np.float64)) for coordinate in (y, phi)]
+            pt = seen.pt.astype(np.float64)
+            sides = [total(seen.offsets, np.sign(coordinate) * pt) for coordinate in (seen.y, seen.phi)]
             asked = [self.axis != f"harder_{other}" for other in ("phi", "eta")]
             return np.asarray((np.stack(sides, axis=1) < 0) & asked)
         return np.tile([self.axis != "phi", self.axis != "eta"], (len(sample), 1))

@@ -14,6 +14,7 @@ from hepimg_preprocess.ports import collection_port, image_port
 
 if TYPE_CHECKING:
     from hepimg.images import SparseImages
+    from hepimg.particles import Particles
     from hepimg.sample import Sample
 
 CONSTITUENTS = "constituents"
@@ -72,10 +73,10 @@ class Move(Step):
             return sample
         if self.image is not None:
             images = sample.image(self.image)
-            motion = self.motion(images.offsets, *as_particles(images), sample, seed)
+            motion = self.motion(as_particles(images), sample, seed)
             return sample.with_images(**{self.image: self.move_cells(images, motion)})
         first = sample.collection(self._collections[0])
-        motion = self.motion(first.offsets, first["pt"], first["y"], first["phi"], sample, seed)
+        motion = self.motion(first.particles(), sample, seed)
         for name in self._collections:
             particles = sample.collection(name)
             y, phi = self.move_particles(particles.offsets, particles["y"], particles["phi"], motion)
@@ -86,15 +87,7 @@ class Move(Step):
         """Raise ValueError where the cells of a grid cannot be moved so."""
         raise NotImplementedError
 
-    def motion(
-        self,
-        offsets: NDArray[np.int64],
-        pt: NDArray[Any],
-        y: NDArray[Any],
-        phi: NDArray[Any],
-        sample: Sample,
-        seed: int | None,
-    ) -> NDArray[Any]:
+    def motion(self, seen: Particles, sample: Sample, seed: int | None) -> NDArray[Any]:
         """(n_rows, ...) how each row moves, as its particles or cells, or a draw, tell."""
         raise NotImplementedError
 
@@ -116,12 +109,14 @@ def draw(sample: Sample, seed: int | None, what: str) -> NDArray[np.float64]:
     return uniform(sample.column("row"), seed or 0, what)
 
 
-def as_particles(images: SparseImages) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """(n_active,) pT, y and phi of active cells: the first channel, and coordinates from the middle of the grid."""
+def as_particles(images: SparseImages) -> Particles:
+    """Active cells as particles: pT from the first channel, y and phi from the middle of the grid."""
+    from hepimg.particles import Particles
+
     grid = images.grid
     places = []
     for axis, centre in zip((grid.rows, grid.columns), grid.centres(images.cells), strict=True):
         place = centre - (axis.edges[0] + axis.edges[-1]) / 2
         # The middle cell of an odd number lies on neither side, whatever rounding says.
         places.append(np.where(np.abs(place) < ROUNDING * (axis.edges[-1] - axis.edges[0]), 0.0, place))
-    return images.values[:, 0], places[0], places[1]
+    return Particles(images.offsets, images.values[:, 0], *places)

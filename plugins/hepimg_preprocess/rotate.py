@@ -13,6 +13,7 @@ from hepimg_preprocess.move import Move, draw
 
 if TYPE_CHECKING:
     from hepimg.images import SparseImages
+    from hepimg.particles import Particles
     from hepimg.sample import Sample
 
 
@@ -44,15 +45,7 @@ class Rotate(Move):
         if any(grid.periodic):
             raise ValueError(f"an image that closes on itself cannot be rotated: {grid}")
 
-    def motion(
-        self,
-        offsets: NDArray[np.int64],
-        pt: NDArray[Any],
-        y: NDArray[Any],
-        phi: NDArray[Any],
-        sample: Sample,
-        seed: int | None,
-    ) -> NDArray[np.float64]:
+    def motion(self, seen: Particles, sample: Sample, seed: int | None) -> NDArray[np.float64]:
         """(n_rows,) angles in radians."""
         from hepimg.kernels.particle_transform import principal_angle, second_angle
 
@@ -61,9 +54,9 @@ class Rotate(Move):
         if self.angle == "quarter":
             return math.pi / 2 * np.floor(4 * draw(sample, seed, "angle"))
         if self.angle == "principal_axis":
-            return -principal_angle(offsets, pt, y, phi)
+            return -principal_angle(seen.offsets, seen.pt, seen.y, seen.phi)
         if self.angle == "second":
-            return -second_angle(offsets, pt, y, phi)
+            return -second_angle(seen.offsets, seen.pt, seen.y, seen.phi)
         return np.full(len(sample), math.radians(self.angle))
 
     def move_particles(

@@ -12,6 +12,7 @@ from hepimg_preprocess.move import Move, draw
 
 if TYPE_CHECKING:
     from hepimg.images import SparseImages
+    from hepimg.particles import Particles
     from hepimg.sample import Sample
 
 
@@ -35,15 +36,7 @@ class Translate(Move):
         if any(grid.periodic):
             raise ValueError(f"an image that closes on itself cannot be shifted: {grid}; shift its particles")
 
-    def motion(
-        self,
-        offsets: NDArray[np.int64],
-        pt: NDArray[Any],
-        y: NDArray[Any],
-        phi: NDArray[Any],
-        sample: Sample,
-        seed: int | None,
-    ) -> NDArray[np.float64]:
+    def motion(self, seen: Particles, sample: Sample, seed: int | None) -> NDArray[np.float64]:
         """(n_rows, 2) shifts."""
         if not self.random:
             return np.tile(np.array(self.by), (len(sample), 1))

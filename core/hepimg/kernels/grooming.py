@@ -5,11 +5,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from hepimg.kernels.arrays import Array, Floats, frozen, frozen_offsets
-from hepimg.kernels.reclustering import recluster
+from hepimg.kernels.arrays import Array, Floats
+from hepimg.kernels.reclustering import recluster, with_momentum
 from hepimg.kernels.threads import compiled, over_rows
-
-TWO_PI = 2 * math.pi
 
 
 def soft_drop(
@@ -43,7 +41,7 @@ def soft_drop(
         (n_jets, 3); mu is the mass of the heavier branch over the mass of both.  Where no splitting passes, the last
         particle is left, and the three are 0.
     """
-    some, offsets, particles = _with_momentum(offsets, pt, y, phi, mass)
+    some, offsets, particles = with_momentum(offsets, pt, y, phi, mass)
     left, splittings = np.zeros(len(particles[0]), bool), np.zeros((len(offsets) - 1, 3))
     over_rows(_soft_drop, len(splittings), offsets, *particles, float(z_cut), float(beta), float(r0), left, splittings)
     return _among_all(some, left), splittings
@@ -75,23 +73,10 @@ def trim(
     Returns:
         Which particles are left, shape (n_particles,).
     """
-    some, offsets, particles = _with_momentum(offsets, pt, y, phi, mass)
+    some, offsets, particles = with_momentum(offsets, pt, y, phi, mass)
     left = np.zeros(len(particles[0]), bool)
     over_rows(_trim, len(offsets) - 1, offsets, *particles, float(radius), float(fraction), bool(by_pt), left)
     return _among_all(some, left)
-
-
-def _with_momentum(
-    offsets: Array, pt: Array, y: Array, phi: Array, mass: Array | None
-) -> tuple[NDArray[np.bool_], Array, list[Array]]:
-    """Which particles have transverse momentum, and their offsets, pT, y, phi and mass.
-
-    Others, such as the padding of fixed-size arrays, have no direction to cluster.
-    """
-    some = np.asarray(pt) > 0
-    fields = pt, y, np.asarray(phi, np.float64) % TWO_PI, np.zeros(len(pt)) if mass is None else mass
-    before = np.concatenate([[0], np.cumsum(some)])
-    return some, frozen_offsets(before[offsets]), [frozen(field[some], np.float64) for field in fields]
 
 
 def _among_all(some: NDArray[np.bool_], left: NDArray[np.bool_]) -> NDArray[np.bool_]:

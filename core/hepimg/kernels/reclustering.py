@@ -8,10 +8,24 @@ where a pseudojet has no neighbour within the radius.  Four-momenta are added (E
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hepimg.kernels.arrays import Array
+from hepimg.kernels.arrays import Array, frozen, frozen_offsets
 from hepimg.kernels.clustering import add_momenta, find_nearest, find_smallest
 from hepimg.kernels.threads import compiled
+
+
+def with_momentum(
+    offsets: Array, pt: Array, y: Array, phi: Array, mass: Array | None
+) -> tuple[NDArray[np.bool_], Array, list[Array]]:
+    """Which particles have transverse momentum, and their offsets, pT, y, phi and mass.
+
+    Others, such as the padding of fixed-size arrays, have no direction to cluster.
+    """
+    some = np.asarray(pt) > 0
+    fields = pt, y, np.asarray(phi, np.float64) % (2 * math.pi), np.zeros(len(pt)) if mass is None else mass
+    before = np.concatenate([[0], np.cumsum(some)])
+    return some, frozen_offsets(before[offsets]), [frozen(field[some], np.float64) for field in fields]
 
 
 @compiled

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hepimg.kernels.arrays import Array, Floats, frozen, frozen_offsets
-from hepimg.kernels.reclustering import recluster
+from hepimg.kernels.arrays import Array, Floats
+from hepimg.kernels.reclustering import recluster, with_momentum
 from hepimg.kernels.threads import compiled, over_rows
 
 
@@ -33,10 +33,7 @@ def find_subjets(
         Subjets of each jet, shape (n_jets + 1,), and their E, px, py and pz in units of pT, shape (n_subjets, 4), the
         hardest of a jet first.
     """
-    some = np.asarray(pt) > 0  # others, such as the padding of fixed-size arrays, have no direction to cluster
-    inside = frozen_offsets(np.concatenate([[0], np.cumsum(some)])[offsets])
-    fields = pt, y, np.asarray(phi, np.float64) % (2 * np.pi), np.zeros(len(pt)) if mass is None else mass
-    particles = [frozen(field[some], np.float64) for field in fields]
+    _, inside, particles = with_momentum(offsets, pt, y, phi, mass)
     n_jets = len(inside) - 1
     found, counts = np.empty((len(particles[0]), 4)), np.zeros(n_jets, np.int64)
     over_rows(_find_subjets, n_jets, inside, *particles, float(radius), bool(by_pt), found, counts)
