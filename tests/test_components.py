@@ -66,7 +66,7 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("step", "crop"): [{"rows": (4, 12), "columns": (0, 8)}],
     ("step", "translate"): [{"by": (0.1, 0.1)}, {"by": (0.1, 0.1), "random": False}, {"by": (2, 2), **IMAGE}],
     ("step", "rotate"): [{}, {"angle": "principal_axis"}, {"angle": 30.0}, IMAGE],
-    ("step", "flip"): [{}, {"axis": "harder"}, IMAGE],
+    ("step", "flip"): [{}, {"axis": "harder"}, {"axis": "far_phi"}, IMAGE],
     ("step", "center"): [{}, {"snap": (0.1, 0.1)}],
     ("step", "power"): [{"exponent": 0.5}],
     ("step", "threshold"): [{"minimum": 10.0}],
@@ -103,7 +103,7 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
         {"network": {"latent": 2, "widths": (4,), "channels": 4}, "fit": {"epochs": 1, "batch_size": 32}}
     ],
     ("task", "pca"): [{"components": 3}],
-    ("task", "neighbours"): [{"columns": ("mass", "pt"), "neighbours": 3}],
+    ("task", "neighbours"): [{"columns": ("mass", "pt"), "log": ("pt",), "neighbours": 3}],
     ("task", "anomaly"): [{"parts": ({"of": "mass", "side": "both", "given": ("pt",)}, {"of": "pt"})}],
     ("task", "generator"): [
         {"network": {"channels": 4, "blocks": (1,), "kernel": 3}, "fit": {"epochs": 1, "batch_size": 32}}

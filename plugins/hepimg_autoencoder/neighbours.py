@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from hepimg.components import Column, Field, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg.weights import check_equal_weights
+
+Floats = NDArray[np.float64]
+
+AT_ONCE = 2_000_000
+"""Distances that are measured at a time."""
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset
@@ -18,16 +24,26 @@ if TYPE_CHECKING:
 
 
 class Neighbours(Task):
-    """The mean distance to the nearest training jets in a few standardised columns: large where they are rare.
+    """The mean distance to the nearest training jets in some standardised columns: large where they are rare.
 
-    A jet that was learned from is its own neighbour; judge other ones.
+    Of a column with several numbers for each jet, such as ``pca.latent``, each is one of them.  A jet that was learned
+    from is its own neighbour; judge other ones.
     """
 
     name: ClassVar[str] = "neighbours"
-    libraries: ClassVar[tuple[str, ...]] = ("scipy",)
+    version: ClassVar[int] = 2
 
     columns: tuple[str, ...] = Field(min_length=1, description="columns, such as the step measure makes")
+    log: tuple[str, ...] = Field(
+        (), description="those of them, positive, that are taken as logarithms; 0 counts as the least that was learned"
+    )
     neighbours: int = Field(20, ge=1, description="nearest jets whose mean distance is taken")
+
+    @model_validator(mode="after")
+    def _check(self) -> Neighbours:
+        if other := sorted({*self.log} - {*self.columns}):
+            raise ValueError(f"log names {', '.join(other)}, not among the columns")
+        return self
 
     def reads(self) -> Sequence[Port]:
         """The columns."""
@@ -41,33 +57,66 @@ class Neighbours(Task):
         """Keep the training jets.
 
         Raises:
-            DataError: fewer jets than neighbours, unequal weights, or a column that never varies or is not finite.
+            DataError: fewer jets than neighbours, unequal weights, or a column that never varies, is not finite, or is
+                not positive where its logarithm is taken.
         """
         if len(train) < self.neighbours:
             raise DataError(f"{len(train)} training rows", where="neighbours", needed=f"at least {self.neighbours}")
         check_equal_weights(train)
-        table = np.concatenate([self._table(sample) for _, sample in train.samples()])
+        samples = [sample.select(self.columns) for _, sample in train.samples()]
+        least = np.array([self._least(name, samples) for name in self.columns])
+        table = np.concatenate([self._table(sample, least) for sample in samples])
         mean, spread = table.mean(axis=0), table.std(axis=0)
-        if constant := [name for name, width in zip(self.columns, np.ptp(table, axis=0), strict=True) if width == 0]:
-            raise DataError(f"the columns {', '.join(constant)} are the same for all jets", fix="Leave them out.")
-        return {"mean": mean, "spread": spread, "jets": (table - mean) / spread}
+        learned = {name: np.concatenate([sample.column(name) for sample in samples]) for name in self.columns}
+        if same := [name for name, values in learned.items() if (np.ptp(values, axis=0) == 0).any()]:
+            raise DataError(f"the columns {', '.join(same)} are the same for all jets", fix="Leave them out.")
+        return {"mean": mean, "spread": spread, "least": least, "jets": (table - mean) / spread}
 
     def predict(self, state: State, sample: Sample, run: Run) -> Predictions:
         """``distance``: (n_rows,) in standard deviations."""
-        from scipy.spatial import KDTree
+        jets, mean, spread, least = (np.asarray(state[name]) for name in ("jets", "mean", "spread", "least"))
+        asked = (self._table(sample, least) - mean) / spread
+        rows = max(1, AT_ONCE // len(jets))
+        parts = [self._distances(asked[first : first + rows], jets) for first in range(0, len(asked), rows)]
+        return {"distance": np.concatenate([np.zeros(0), *parts])}
 
-        if not len(sample):
-            return {"distance": np.zeros(0)}
-        tree = KDTree(np.asarray(state["jets"]))
-        asked = (self._table(sample) - state["mean"]) / state["spread"]
-        distances, _ = tree.query(asked, k=range(1, self.neighbours + 1), workers=run.threads)
-        return {"distance": distances.mean(axis=1)}
+    def _distances(self, asked: Floats, jets: Floats) -> Floats:
+        """(n,) mean distance of each row to its nearest among (n_jets, numbers): all are measured.
 
-    def _table(self, sample: Sample) -> NDArray[np.float64]:
-        for name in self.columns:
-            if sample.column(name).ndim != 1:
-                raise DataError(f"the column {name} has several numbers for each jet", needed="one")
-        table = np.stack([sample.column(name).astype(np.float64) for name in self.columns], axis=1)
-        if not np.isfinite(table).all():
-            raise DataError(f"one of {', '.join(self.columns)} is not finite for all jets", where="neighbours")
-        return table
+        In forty dimensions a tree would look at nearly all jets too, one by one.
+        """
+        nearest = min(self.neighbours, len(jets)) - 1
+        squares = np.square(asked).sum(axis=1)[:, None] - 2 * (asked @ jets.T) + np.square(jets).sum(axis=1)
+        squares = np.partition(squares, nearest, axis=1)[:, : nearest + 1]
+        return np.asarray(np.sqrt(np.maximum(squares, 0)).mean(axis=1))
+
+    def _least(self, name: str, samples: Sequence[Sample]) -> float:
+        """The smallest positive value of a column that is taken as its logarithm; 0 for others.
+
+        Raises:
+            DataError: none is positive.
+        """
+        if name not in self.log:
+            return 0.0
+        values = np.concatenate([sample.column(name) for sample in samples])
+        if not (values > 0).any():
+            raise DataError(f"the column {name} has no positive value", where="neighbours", fix="Leave it out of log.")
+        return float(values[values > 0].min())
+
+    def _table(self, sample: Sample, least: Floats) -> Floats:
+        """(n_rows, numbers).
+
+        Raises:
+            DataError: a number is not finite, or negative where its logarithm is taken.
+        """
+        columns = []
+        for name, smallest in zip(self.columns, least, strict=True):
+            values = sample.column(name).astype(np.float64).reshape(len(sample), -1 if len(sample) else 1)
+            if not np.isfinite(values).all():
+                raise DataError(f"{name} is not finite for all jets", where="neighbours")
+            if name in self.log:
+                if (values < 0).any():
+                    raise DataError(f"{name} has negative values", where="neighbours", fix="Leave it out of log.")
+                values = np.log(np.maximum(values, smallest))
+            columns.append(values)
+        return np.concatenate(columns, axis=1)

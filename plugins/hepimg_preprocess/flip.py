@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from hepimg.sample import Sample
 
 
+Mirrored = Literal["random", "eta", "phi", "both", "harder", "harder_eta", "harder_phi", "far", "far_eta", "far_phi"]
+
+
 class Flip(Move):
     """Mirror each jet about the origin of (y, phi), or each image about its middle; center first."""
 
     name: ClassVar[str] = "flip"
 
-    axis: Literal["random", "eta", "phi", "both", "harder", "harder_eta", "harder_phi"] = Field(
+    axis: Mirrored = Field(
         "random",
         description="coordinate whose sign changes: eta (rows of an image), phi (columns), both; random: each of the "
-        "two for half of the jets; harder: each where its negative half has more pT (first channel of an image); "
-        "harder_eta, harder_phi: one of them where its negative half has",
+        "two for half of the jets; harder: each where its negative half has more pT (first channel of an image); far: "
+        "each where its negative half reaches farther (third moment of pT); harder_eta, harder_phi, far_eta, far_phi: "
+        "one of them where it does",
     )
 
     @property
@@ -43,12 +47,15 @@ class Flip(Move):
         """(n_rows, 2) whether y and phi change sign."""
         if self.axis == "random":
             return np.stack([draw(sample, seed, name) < 0.5 for name in ("flip eta", "flip phi")], axis=1)
-        if self.axis.startswith("harder"):
+        if self.axis.startswith(("harder", "far")):
             from hepimg.kernels.moments import total
 
+            of_side = np.sign if self.axis.startswith("harder") else _cube
             pt = seen.pt.astype(np.float64)
-            sides = [total(seen.offsets, np.sign(coordinate) * pt) for coordinate in (seen.y, seen.phi)]
-            asked = [self.axis != f"harder_{other}" for other in ("phi", "eta")]
+            sides = [
+                total(seen.offsets, of_side(coordinate.astype(np.float64)) * pt) for coordinate in (seen.y, seen.phi)
+            ]
+            asked = [not self.axis.endswith(f"_{other}") for other in ("phi", "eta")]
             return np.asarray((np.stack(sides, axis=1) < 0) & asked)
         return np.tile([self.axis != "phi", self.axis != "eta"], (len(sample), 1))
 
@@ -67,6 +74,10 @@ class Flip(Move):
 
         flipped = flip_cells(images.offsets, images.cells, images.values, images.grid.shape, motion)
         return SparseImages(images.grid, images.channels, *flipped)
+
+
+def _cube(coordinate: NDArray[np.float64]) -> NDArray[np.float64]:
+    return coordinate**3
 
 
 def _is_symmetric(axis: Axis) -> bool:

@@ -104,6 +104,36 @@ def test_distances_are_those_of_all_pairs(tmp_path: Path) -> None:
     np.testing.assert_allclose(said, np.sort(pairs, axis=1)[:, :4].mean(axis=1))
 
 
+def test_logarithms_and_several_numbers_of_a_column_are_columns_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    ordinary, some = (table(200, k, code=rng.normal(size=(200, 3))) for k in (1, 2))
+    ordinary = ordinary.with_columns(distance=np.where(np.arange(200) == 3, 0, ordinary.column("distance")))
+    task = Neighbours(columns=("code", "distance"), log=("distance",), neighbours=2)
+    train, valid, _ = datasets({"one": ordinary}, tmp_path)
+    said = task.predict(task.fit(train, valid, make_run(tmp_path / "run")), some, make_run(tmp_path / "run"))
+    learned = train.load(["distance"]).column("distance")
+    least = learned[learned > 0].min()
+    split = [
+        sample.with_columns(**{f"c{k}": sample.column("code")[:, k] for k in range(3)}).with_columns(
+            logarithm=np.log(np.maximum(sample.column("distance"), least))
+        )
+        for sample in (ordinary, some)
+    ]
+    plain = Neighbours(columns=("c0", "c1", "c2", "logarithm"), neighbours=2)
+    train, valid, _ = datasets({"one": split[0]}, tmp_path / "plain")
+    state = plain.fit(train, valid, make_run(tmp_path / "run"))
+    np.testing.assert_allclose(
+        said["distance"], plain.predict(state, split[1], make_run(tmp_path / "run"))["distance"], rtol=1e-9
+    )
+    with pytest.raises(ValidationError, match="log names n, not among the columns"):
+        Neighbours(columns=("loss",), log=("n",))
+    mixed = np.where(np.arange(100) % 2, -1.0, 1.0)
+    for values, message in ((mixed, "loss has negative values"), (0 * mixed, "loss has no positive value")):
+        bad, valid, _ = datasets({"one": table(100, loss=values)}, tmp_path / message)
+        with pytest.raises(DataError, match=message):
+            Neighbours(columns=("loss",), log=("loss",)).fit(bad, valid, make_run(tmp_path / "run"))
+
+
 def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
     train, valid, _ = datasets({"one": table(100, n=np.full(100, 5))}, tmp_path)
     run = make_run(tmp_path / "run")

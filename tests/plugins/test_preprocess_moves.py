@@ -126,6 +126,9 @@ def test_flips_are_mirrors(jets: list[Jet]) -> None:
     for pt, y, phi in rows_of(Flip(axis="harder").apply(sample, None)):
         assert np.sum(pt * np.sign(y)) >= 0
         assert np.sum(pt * np.sign(phi)) >= 0
+    for pt, y, phi in rows_of(Flip(axis="far").apply(sample, None)):
+        for coordinate in (y, phi):
+            assert np.sum(pt * coordinate**3) >= -1e-6 * np.sum(pt * np.abs(coordinate) ** 3)
 
 
 def test_random_flips_take_half_of_the_jets_in_each_coordinate() -> None:
@@ -197,7 +200,10 @@ def test_no_collection_moves_twice() -> None:
 
 def test_only_the_asked_half_is_weighed() -> None:
     sample = sample_of([[(1.0, -0.3, -0.2)]])
-    for axis, expected in (("harder_eta", (0.3, -0.2)), ("harder_phi", (-0.3, 0.2)), ("harder", (0.3, 0.2))):
+    wanted = {"eta": (0.3, -0.2), "phi": (-0.3, 0.2), "": (0.3, 0.2)}
+    for axis, expected in (
+        (f"{kind}_{one}".strip("_"), moved) for kind in ("harder", "far") for one, moved in wanted.items()
+    ):
         flipped = Flip(axis=axis).apply(sample, None).collection("constituents")
         assert (flipped["y"][0], flipped["phi"][0]) == pytest.approx(expected)
 
