@@ -69,6 +69,8 @@ CASES = {
     "unknown option": ("radius: 0.8", "radios: 0.8", ":6: data.steps[0].radios: unknown key; did you mean 'radius'?"),
     "unknown option of all tasks": ("signal: top}", "signal: top, train_row: 9}", ":16: tasks.tag.train_row: unknown key; did you mean 'train_rows'"),
     "mean of images": ("tasks:\n", "  - {step: pool, image: image, factor: 2, into: low}\ntasks:\n  split: {task: superres_baseline, high: image, low: low, test_draws: 2}\n", "test_draws averages columns; there is no mean of images"),
+    "sample not learned from": ("tasks:\n", "  - {step: pixelate, grid: {eta: [-1, 1], phi: [-1, 1], shape: [32, 32]}, into: cells}\ntasks:\n  grow: {task: generator, image: cells, train: [qcd]}\n", ":17: tasks.grow: generator cannot say anything of top, not in its train"),
+    "no validation rows": (GOOD, GOOD.replace("0.1, 0.2]", "0, 0.3]").replace("tasks:\n", "tasks:\n  odd: {task: anomaly, parts: [{of: trees.score}]}\n"), ":8: data.split: anomaly needs validation rows: the second fraction is 0"),
     "unknown image": ("image: image,", "image: imago,", ":16: tasks.tag: tagging reads 'imago': nothing before writes this image; did you mean 'image'?"),
     "unknown score": ("tag.score", "tag.scor", ":19: evaluate[0]: roc reads 'tag.scor': nothing before writes this column; did you mean 'tag.score'"),
     "unknown observable": ("[mass, tau1]", "[mass, tau11]", "tau11"),

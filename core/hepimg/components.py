@@ -227,11 +227,14 @@ class Run:
 class Task(Component):
     """Learns from rows and says something of rows.
 
-    Class variable: ``prediction_options``, names of options that only :meth:`predict` reads; when one of them changes,
-    what was learned stays.
+    Class variables: ``prediction_options``, names of options that only :meth:`predict` reads; when one of them changes,
+    what was learned stays.  ``only_learned``: it says nothing of samples that it has not learned from.
+    ``needs_validation``: it learns from validation rows, too.
     """
 
     prediction_options: ClassVar[tuple[str, ...]] = ()
+    only_learned: ClassVar[bool] = False
+    needs_validation: ClassVar[bool] = False
 
     def writes(self, ports: Ports) -> Sequence[Port]:
         """What :meth:`predict` returns; the analysis calls it ``<task>.<name>``."""

@@ -143,6 +143,7 @@ class _Check:
             told = len(self.problems)
             self.read(entry.task, ports, entry.place)
             self.judge_samples(entry.task, {*entry.train, *entry.apply}, entry.place)
+            self.judge_rows(entry)
             if entry.saved and not self.problems:
                 stored = sample_ports(next(iter(analysis.samples.values())))
                 steps = needed_steps(analysis.preprocess, entry.task.reads(), stored)
@@ -184,6 +185,19 @@ class _Check:
             if upstream and missing:
                 names = ", ".join(sorted(missing))
                 self.complain(place, f"{port.name} is not predicted for {names}; add it to apply of {upstream.group}")
+
+    def judge_rows(self, entry: TaskEntry) -> None:
+        """What a task is to learn from, and be applied to, must be what it can."""
+        if entry.saved:
+            return
+        unknown = ", ".join(sorted({*entry.apply} - {*entry.train}))
+        if entry.task.only_learned and unknown:
+            self.complain(
+                entry.place,
+                f"{entry.task.name} cannot say anything of {unknown}, not in its train: make train and apply agree",
+            )
+        if entry.task.needs_validation and not self.analysis.options.data.split[1]:
+            self.complain(("data", "split"), f"{entry.task.name} needs validation rows: the second fraction is 0")
 
     def judge(self, ports: Sequence[Port], place: Place) -> None:
         for port in ports:

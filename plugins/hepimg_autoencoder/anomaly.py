@@ -55,6 +55,7 @@ class Anomaly(Task):
     """
 
     name: ClassVar[str] = "anomaly"
+    needs_validation: ClassVar[bool] = True
 
     parts: tuple[Part, ...] = Field(min_length=1, description="what is combined")
 

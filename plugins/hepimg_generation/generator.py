@@ -61,6 +61,7 @@ class Generator(Task):
 
     name: ClassVar[str] = "generator"
     libraries: ClassVar[tuple[str, ...]] = ("lightning",)
+    only_learned: ClassVar[bool] = True
 
     image: str = Field("image", description="image to learn, of 2, 4, 8 ... cells along both axes; its first channel")
     threshold: float = Field(
