@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,8 +16,11 @@ from hepimg.weights import check_equal_weights
 
 Floats = NDArray[np.float64]
 
-AT_ONCE = 2_000_000
-"""Distances that are measured at a time."""
+MOST_IN_TREE = 10
+"""Numbers of a jet up to which a tree is faster; beyond, it would look at nearly all jets, one by one."""
+
+AT_ONCE = 4_000_000
+"""Distances that are measured at a time beyond."""
 
 if TYPE_CHECKING:
     from hepimg.dataset import Dataset
@@ -32,6 +36,7 @@ class Neighbours(Task):
 
     name: ClassVar[str] = "neighbours"
     version: ClassVar[int] = 2
+    libraries: ClassVar[tuple[str, ...]] = ("scipy",)
 
     columns: tuple[str, ...] = Field(min_length=1, description="columns, such as the step measure makes")
     log: tuple[str, ...] = Field(
@@ -76,19 +81,25 @@ class Neighbours(Task):
         """``distance``: (n_rows,) in standard deviations."""
         jets, mean, spread, least = (np.asarray(state[name]) for name in ("jets", "mean", "spread", "least"))
         asked = (self._table(sample, least) - mean) / spread
-        rows = max(1, AT_ONCE // len(jets))
-        parts = [self._distances(asked[first : first + rows], jets) for first in range(0, len(asked), rows)]
-        return {"distance": np.concatenate([np.zeros(0), *parts])}
+        if not len(asked):
+            return {"distance": np.zeros(0)}
+        measure = self._in_tree if jets.shape[1] <= MOST_IN_TREE else self._among_all
+        return {"distance": measure(asked, jets)}
 
-    def _distances(self, asked: Floats, jets: Floats) -> Floats:
-        """(n,) mean distance of each row to its nearest among (n_jets, numbers): all are measured.
+    def _in_tree(self, asked: Floats, jets: Floats) -> Floats:
+        """(n,) mean distance of (n, numbers) rows to their nearest among (n_jets, numbers)."""
+        from scipy.spatial import KDTree
 
-        In forty dimensions a tree would look at nearly all jets too, one by one.
-        """
-        nearest = min(self.neighbours, len(jets)) - 1
-        squares = np.square(asked).sum(axis=1)[:, None] - 2 * (asked @ jets.T) + np.square(jets).sum(axis=1)
-        squares = np.partition(squares, nearest, axis=1)[:, : nearest + 1]
-        return np.asarray(np.sqrt(np.maximum(squares, 0)).mean(axis=1))
+        return np.asarray(KDTree(jets).query(asked, k=range(1, self.neighbours + 1))[0].mean(axis=1))
+
+    def _among_all(self, asked: Floats, jets: Floats) -> Floats:
+        """The same; all distances are measured, as products of matrices."""
+        squares = np.square(jets).sum(axis=1)
+        found = []
+        for some in np.array_split(asked, math.ceil(len(asked) * len(jets) / AT_ONCE)):
+            distances = np.square(some).sum(axis=1)[:, None] - 2 * (some @ jets.T) + squares
+            found.append(np.partition(distances, self.neighbours - 1, axis=1)[:, : self.neighbours])
+        return np.asarray(np.sqrt(np.maximum(np.concatenate(found), 0)).mean(axis=1))
 
     def _least(self, name: str, samples: Sequence[Sample]) -> float:
         """The smallest positive value of a column that is taken as its logarithm; 0 for others.

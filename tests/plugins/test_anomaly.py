@@ -92,7 +92,10 @@ def test_rows_count_as_their_weights_say(tmp_path: Path) -> None:
     np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
-def test_distances_are_those_of_all_pairs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most_in_tree", [0, 10])
+def test_distances_are_those_of_all_pairs(most_in_tree: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hepimg_autoencoder.neighbours.MOST_IN_TREE", most_in_tree)
+    monkeypatch.setattr("hepimg_autoencoder.neighbours.AT_ONCE", 1000)
     task, ordinary, some = Neighbours(columns=("n", "distance"), neighbours=4), table(300), table(20, 2)
     train, valid, _ = datasets({"one": ordinary}, tmp_path)
     state = task.fit(train, valid, make_run(tmp_path / "run"))
