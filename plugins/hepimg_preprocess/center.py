@@ -41,11 +41,18 @@ class Center(Step):
         description="move along y and phi by whole multiples of these widths, the centroid of cells so wide to within "
         "half a cell: they divide a jet as they did before, and nothing tells how it is spread inside them",
     )
+    onto: Literal["corner", "centre"] = Field(
+        "corner",
+        description="with snap: what of these cells comes to lie at the origin: the corner nearest to the centroid, "
+        "for images of an even number of cells, or the centre of the cell that holds it, for an odd number",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Center:
         if self.snap is not None and self.on != "centroid":
             raise ValueError(f"snap goes with on: centroid; on: {self.on} would tell more of the jet than its cells do")
+        if self.onto == "centre" and self.snap is None:
+            raise ValueError("onto: centre needs snap, the widths of the cells")
         if len({self.collection, *self.also}) <= len(self.also):
             raise ValueError(f"a collection is named twice, and would move twice: {[self.collection, *self.also]}")
         return self
@@ -91,7 +98,8 @@ class Center(Step):
         first = _nearest(self.snap, middle)
         places = zip(translate(offsets, y, phi, *first), self.snap, strict=True)
         cells = [(np.floor(x / width) + 0.5) * width for x, width in places]
-        return [first, _nearest(self.snap, centroid(offsets, pt, *cells))]
+        middle = centroid(offsets, pt, *cells)
+        return [first, _nearest(self.snap, middle) if self.onto == "corner" else _holding(self.snap, middle)]
 
 
 def _nearest(widths: tuple[float, float], point: Points) -> Points:
@@ -100,4 +108,10 @@ def _nearest(widths: tuple[float, float], point: Points) -> Points:
     Where two are equally near (for a jet of one cell, whatever rounding says) it is the lower.
     """
     y, phi = (np.rint(x / width - LOWER) * width for x, width in zip(point, widths, strict=True))
+    return y, phi
+
+
+def _holding(widths: tuple[float, float], point: Points) -> Points:
+    """The centre of the cell that holds a point, as y and phi; of two that share an edge, the upper one."""
+    y, phi = ((np.floor(x / width + LOWER) + 0.5) * width for x, width in zip(point, widths, strict=True))
     return y, phi
