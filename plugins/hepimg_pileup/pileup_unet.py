@@ -89,7 +89,7 @@ class PileupUNet(PileupTask):
         """Train the network.
 
         Raises:
-            DataError: no rows, negative weights, images that do not fit together, a column or a loss that is not finite.
+            DataError: no rows, negative weights, images that do not fit, a column or loss that is not finite.
         """
         from hepimg.training.loop import NO_ROWS, fit
         from hepimg.training.state import state_of
