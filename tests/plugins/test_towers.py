@@ -40,7 +40,7 @@ def events_of(counts: list[int], seed: int = 1, **fields: np.ndarray) -> Sample:
 
 
 def expected(sample: Sample, row: int) -> tuple[list[float], dict[tuple[int, int], list[float]]]:
-    """The pT of the tracks of one event in order, and the energy and hard energy of its towers, particle by particle."""
+    """The pT of the tracks of one event in order, and the energy and hard energy of its towers, one by one."""
     tracks, towers = list[float](), defaultdict[tuple[int, int], list[float]](lambda: [0.0, 0.0])
     some = sample.collection("particles").take(row)
     for pt, y, phi, mass, charge, vertex, kind in zip(*(some[name].tolist() for name in some.fields), strict=True):
