@@ -68,7 +68,7 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("step", "translate"): [{"by": (0.1, 0.1)}, {"by": (0.1, 0.1), "random": False}, {"by": (2, 2), **IMAGE}],
     ("step", "rotate"): [{}, {"angle": "principal_axis"}, {"angle": 30.0}, IMAGE],
     ("step", "flip"): [{}, {"axis": "harder"}, IMAGE],
-    ("step", "center"): [{}, {"snap": (0.1, 0.1)}, {"snap": (0.1, 0.1), "onto": "centre"}],
+    ("step", "center"): [{}, {"snap": (0.1, 0.1)}, {"snap": (0.1, 0.1), "on": "cell"}],
     ("step", "power"): [{"exponent": 0.5}],
     ("step", "threshold"): [{"minimum": 10.0}],
     ("step", "copy"): [

@@ -30,29 +30,25 @@ class Center(Step):
     name: ClassVar[str] = "center"
 
     collection: str = Field("constituents", description="particles to move")
-    on: Literal["centroid", "hardest", "axis"] = Field(
+    on: Literal["centroid", "hardest", "axis", "cell"] = Field(
         "centroid",
-        description="what comes to lie at the origin: the pT-weighted mean, the hardest particle, or the jet axis "
-        "(the columns y and phi)",
+        description="what comes to lie at the origin: the pT-weighted mean, the hardest particle, the jet axis (the "
+        "columns y and phi), or the centre of the cell that holds the mean, for images of an odd number of cells",
     )
     also: list[str] = Field([], description="further collections that move alike")
     snap: tuple[PositiveFloat, PositiveFloat] | None = Field(
         None,
         description="move along y and phi by whole multiples of these widths, the centroid of cells so wide to within "
-        "half a cell: they divide a jet as they did before, and nothing tells how it is spread inside them",
-    )
-    onto: Literal["corner", "centre"] = Field(
-        "corner",
-        description="with snap: what of these cells comes to lie at the origin: the corner nearest to the centroid, "
-        "for images of an even number of cells, or the centre of the cell that holds it, for an odd number",
+        "half a cell: they divide a jet as they did before, and nothing tells how it is spread inside them; with on: "
+        "cell by half a width more, for it is these cells",
     )
 
     @model_validator(mode="after")
     def _check(self) -> Center:
-        if self.snap is not None and self.on != "centroid":
+        if self.on == "cell" and self.snap is None:
+            raise ValueError("on: cell needs snap, the widths of the cells")
+        if self.snap is not None and self.on not in ("centroid", "cell"):
             raise ValueError(f"snap goes with on: centroid; on: {self.on} would tell more of the jet than its cells do")
-        if self.onto == "centre" and self.snap is None:
-            raise ValueError("onto: centre needs snap, the widths of the cells")
         if len({self.collection, *self.also}) <= len(self.also):
             raise ValueError(f"a collection is named twice, and would move twice: {[self.collection, *self.also]}")
         return self
@@ -99,7 +95,7 @@ class Center(Step):
         places = zip(translate(offsets, y, phi, *first), self.snap, strict=True)
         cells = [(np.floor(x / width) + 0.5) * width for x, width in places]
         middle = centroid(offsets, pt, *cells)
-        return [first, _nearest(self.snap, middle) if self.onto == "corner" else _holding(self.snap, middle)]
+        return [first, _nearest(self.snap, middle) if self.on == "centroid" else _holding(self.snap, middle)]
 
 
 def _nearest(widths: tuple[float, float], point: Points) -> Points:

@@ -31,7 +31,7 @@ ALL_STEPS: list[Step] = [
     Center(on="hardest"),
     Center(on="axis"),
     Center(snap=(0.1, 0.3)),
-    Center(snap=(0.1, 0.3), onto="centre"),
+    Center(snap=(0.1, 0.3), on="cell"),
     Rotate(),
     Rotate(angle="principal_axis"),
     Rotate(angle=30.0),
@@ -151,7 +151,7 @@ def test_what_does_not_fit_the_grid_is_known_before_anything_runs(step: Step, gr
     ("kind", "options"),
     [
         (Center, {"snap": [0.1, 0]}),
-        (Center, {"onto": "centre"}),
+        (Center, {"on": "cell"}),
         (Copy, {"image": "image", "into": "fine", "pt": "hard_pt"}),
         (Copy, {"image": "image", "into": "fine", "where": {"charge": "neutral"}}),
         (Copy, {"collection": "constituents", "into": "some", "where": {"charge": "positive"}}),

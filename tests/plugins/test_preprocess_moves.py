@@ -72,7 +72,7 @@ def test_the_cell_that_holds_the_centroid_comes_to_lie_at_the_origin() -> None:
         cells = rng.integers(-8, 9, 2) + rng.integers(-3, 4, (15, 2))
         places = (cells + 0.5) * width
         sample = sample_of([[(float(pt), *place) for pt, place in zip(rng.exponential(5, 15), places, strict=True)]])
-        moved = Center(snap=tuple(width), onto="centre").apply(sample, None).collection("constituents")
+        moved = Center(snap=tuple(width), on="cell").apply(sample, None).collection("constituents")
         index = np.stack([moved["y"], moved["phi"]], 1) / width
         np.testing.assert_allclose(index, np.rint(index), atol=1e-4)
         middle = np.average(index, axis=0, weights=moved["pt"])
