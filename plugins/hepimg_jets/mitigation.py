@@ -53,7 +53,8 @@ class Mitigation(Step):
     field: str | None = Field(
         None,
         description="new field of the particles that says what is left of the pt of each, GeV; then nothing else "
-        "changes, and no particle goes, so that several methods judge the same jets; null: particles are scaled",
+        "changes, masses neither, and no particle goes, so that several methods judge the same jets; null: particles "
+        "are scaled",
     )
     tracks: Tracks | None = Field(
         None,
