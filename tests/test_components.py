@@ -43,6 +43,7 @@ EXTERNAL_DATA = Path(os.environ["HEPIMG_TEST_DATA"]) if os.environ.get("HEPIMG_T
 
 GRID = {"eta": (-0.8, 0.8), "phi": (-0.8, 0.8), "shape": (16, 16)}
 IMAGE = {"image": "image", "collection": None}
+CLEANED = {"charged_hard": "image", "charged_pileup": "hr", "neutral": "lr", "truth": "lr"}
 FAST_NETWORK = {"network": {"widths": (4,), "blocks": (1,)}, "fit": {"epochs": 1, "batch_size": 32}}
 
 OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
@@ -57,7 +58,7 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("step", "overlay"): [{"pool": "soft", "mu": 5.0}, {"pool": "soft", "mu": {"uniform": (0, 9)}, "rotate": False}],
     ("step", "soft_drop"): [{}, {"beta": 1.0, "into": "constituents"}],
     ("step", "trim"): [{}, {"algorithm": "cambridge"}],
-    ("step", "softkiller"): [{}, {"tracks": {}}],
+    ("step", "softkiller"): [{}, {"tracks": {}}, {"field": "killed_pt"}],
     ("step", "constituent_subtraction"): [{}, {"tracks": {}, "masses": "scale"}],
     ("step", "puppi"): [{}, {"exponent": 2.0}],
     ("step", "pairs"): [{"particles": "particles", "pt": (300.0, None), "min_constituents": 3}],
@@ -67,10 +68,14 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("step", "translate"): [{"by": (0.1, 0.1)}, {"by": (0.1, 0.1), "random": False}, {"by": (2, 2), **IMAGE}],
     ("step", "rotate"): [{}, {"angle": "principal_axis"}, {"angle": 30.0}, IMAGE],
     ("step", "flip"): [{}, {"axis": "harder"}, {"axis": "far_phi"}, IMAGE],
-    ("step", "center"): [{}, {"snap": (0.1, 0.1)}],
+    ("step", "center"): [{}, {"snap": (0.1, 0.1)}, {"snap": (0.1, 0.1), "on": "cell"}],
     ("step", "power"): [{"exponent": 0.5}],
     ("step", "threshold"): [{"minimum": 10.0}],
-    ("step", "copy"): [{"collection": "constituents", "into": "moved"}, {"image": "image", "into": "fine"}],
+    ("step", "copy"): [
+        {"collection": "constituents", "into": "moved"},
+        {"image": "image", "into": "fine"},
+        {"collection": "constituents", "into": "neutral", "where": {"charge": "neutral"}, "pt": "mass"},
+    ],
     ("step", "measure"): [{"names": ("girth", "tau21")}, {"names": ("mass",), "image": "image", "prefix": "image_"}],
     ("step", "select"): [{"column": "mass", "range": (30.0, None)}],
     ("step", "subjets"): [{}, {"algorithm": "cambridge"}],
@@ -108,6 +113,17 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("task", "generator"): [
         {"network": {"channels": 4, "blocks": (1,), "kernel": 3}, "fit": {"epochs": 1, "batch_size": 32}}
     ],
+    ("task", "pumml"): [
+        {**CLEANED, "network": {"filters": (2, 2)}, "fit": {"epochs": 1, "batch_size": 32}, "loss": {"total": 1.0}}
+    ],
+    ("task", "pileup_unet"): [
+        {
+            **CLEANED,
+            "columns": ("rho",),
+            "network": {"charged": (4, 4, 4), "widths": (4, 4), "blocks": (1, 1)},
+            "fit": {"epochs": 1, "batch_size": 32},
+        }
+    ],
     ("metric", "confusion"): [{"scores": ["tag.score"], "signal": "two", "replicas": 5}],
     ("metric", "extremes"): [{"of": "mass", "images": ["image"]}],
     ("metric", "roc"): [{"scores": ["tag.score"], "signal": "two", "replicas": 5}],
@@ -115,7 +131,20 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
     ("metric", "images"): [{"image": "image"}],
     ("metric", "profile"): [{"against": "mass", "collections": ["constituents"], "images": ["image"], "replicas": 5}],
     ("metric", "scatter"): [{"against": ["lr2"], "replicas": 5}],
-    ("metric", "resolution"): [{"names": ["mass"], "collections": ["constituents", "lr2"], "replicas": 5}],
+    ("metric", "resolution"): [
+        {"names": ["mass"], "collections": ["constituents", "lr2"], "replicas": 5},
+        {
+            "names": ["mass", "pt"],
+            "jets": {
+                "all": {"collections": ["constituents"]},
+                "both": {"collections": ["lr2"], "images": ["image"]},
+                "known": {"columns": {"mass": "mass"}},
+            },
+            "relative": True,
+            "against": {"column": "pt", "edges": (0.0, 100.0, 1000.0)},
+            "replicas": 5,
+        },
+    ],
     ("metric", "observables"): [{"names": ["mass", "girth"], "replicas": 5}],
 }
 """Options to check a component with, where its defaults are not enough."""

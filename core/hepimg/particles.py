@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -48,6 +49,26 @@ class Particles:
             values = getattr(self, field.name)
             if values is not None and values.shape != (self.offsets[-1],):
                 raise ValueError(f"{field.name} has shape {values.shape}, the offsets ask for ({self.offsets[-1]},)")
+
+    @classmethod
+    def together(cls, parts: Sequence[Particles]) -> Particles:
+        """The particles of several parts of the same jets; the charge is known where all parts know it.
+
+        Raises:
+            ValueError: the parts have different numbers of jets, or there are none.
+        """
+        if len({len(part) for part in parts}) != 1:
+            raise ValueError(f"parts of {[len(part) for part in parts]} jets are not of the same jets")
+        if len(parts) == 1:
+            return parts[0]
+        row = np.concatenate([np.repeat(np.arange(len(part)), part.counts) for part in parts])
+        order = np.argsort(row, kind="stable")
+        pt, y, phi = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("pt", "y", "phi"))
+        masses = [np.zeros(len(part.pt)) if part.mass is None else part.mass for part in parts]
+        charges = [part.charge for part in parts if part.charge is not None]
+        charge = np.concatenate(charges)[order] if len(charges) == len(parts) else None
+        offsets = np.sum([part.offsets for part in parts], axis=0)
+        return cls(offsets, pt, y, phi, np.concatenate(masses)[order], charge)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

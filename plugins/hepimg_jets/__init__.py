@@ -21,9 +21,10 @@ def hepimg_steps() -> list[type[Step]]:
     from hepimg_jets.soft_drop import SoftDrop
     from hepimg_jets.softkiller import SoftKiller
     from hepimg_jets.subjets import Subjets
+    from hepimg_jets.towers import Towers
     from hepimg_jets.trim import Trim
 
     return [
-        *(Overlay, Calorimeter, SoftKiller, ConstituentSubtraction, Puppi, Background),
+        *(Overlay, Calorimeter, Towers, SoftKiller, ConstituentSubtraction, Puppi, Background),
         *(Cluster, Pairs, Select, SoftDrop, Trim, Subjets, AreaSubtraction),
     ]

@@ -45,18 +45,18 @@ def fill(offsets: NDArray[np.int64], eta: NDArray[Any], phi: NDArray[Any], conte
         offsets: (n_events + 1,) entries of each event.
         eta: (n_entries,) pseudorapidity; what is not on the grid, NaN included, is dropped.
         phi: (n_entries,) azimuth, rad; it is wrapped.
-        content: (n_entries,) what is added up.
+        content: (n_entries,) or (n_entries, n_sums), what is added up.
         grid: the cells.
 
     Returns:
-        Offsets (n_events + 1,), cells (n_active,), ascending in each event, and sums (n_active, 1).
+        Offsets (n_events + 1,), cells (n_active,), ascending in each event, and sums (n_active, n_sums).
     """
     from hepimg.kernels.axis import Axis
     from hepimg.kernels.pixelate import pixelate
 
     rows = Axis(grid.rows.all_edges, grid.rows.is_regular)
     columns = Axis(grid.columns.all_edges, grid.columns.is_regular, 2 * math.pi)
-    return pixelate(offsets, eta, phi, content[:, np.newaxis], rows, columns)
+    return pixelate(offsets, eta, phi, content if content.ndim == 2 else content[:, np.newaxis], rows, columns)
 
 
 def on_corners(particles: Ragged, grid: Grid) -> NDArray[np.bool_]:

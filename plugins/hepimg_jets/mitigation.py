@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from hepimg.components import Collection, Field, Options, Port, Ports, RowKind, Step
 from hepimg_jets.columns import require_new
@@ -42,18 +43,30 @@ class Tracks(Options):
 
 
 class Mitigation(Step):
-    """Scales the four-momentum of each particle; the rest of its fields stays."""
+    """Scales the four-momentum of each particle, or says in a field what it would leave; the rest stays."""
 
     rows_in: ClassVar[RowKind] = "event"
     rows_out: ClassVar[RowKind] = "event"
 
     particles: str = Field("particles", description="collection to clean, with pt, y, phi; without mass: massless")
     into: str | None = Field(None, description="collection for what is left; default: it replaces the particles")
+    field: str | None = Field(
+        None,
+        description="new field of the particles that says what is left of the pt of each, GeV; then nothing else "
+        "changes, masses neither, and no particle goes, so that several methods judge the same jets; null: particles "
+        "are scaled",
+    )
     tracks: Tracks | None = Field(
         None,
         description="charged particles whose vertex is known, {abs_eta: 2.5, pt: 0.5}: those of vertex 0 stay as they "
         "are, those of other vertices go, and the method acts on the rest; null: it acts on all alike",
     )
+
+    @model_validator(mode="after")
+    def _check_target(self) -> Mitigation:
+        if self.field is not None and self.into is not None:
+            raise ValueError("field leaves the particles where they are: give into or field, not both")
+        return self
 
     def reads(self) -> Sequence[Port]:
         """Particles, with charge and vertex where tracks are known."""
@@ -61,14 +74,18 @@ class Mitigation(Step):
         return (Collection(self.particles, fields),)
 
     def writes(self, ports: Ports) -> Sequence[Port]:
-        """The particles that are left, with all fields.
+        """The particles that are left, with all fields; or all of them with the new one.
 
         Raises:
-            ValueError: another collection of the name ``into`` is there already.
+            ValueError: another collection of the name ``into``, or a field of the name ``field``, is there already.
         """
         port = ports.get(self.particles)
         if not isinstance(port, Collection):
             raise ValueError(f"{self.particles} is no collection")
+        if self.field is not None:
+            if self.field in port.fields:
+                raise ValueError(f"field: {self.particles} have a field {self.field} already; choose another name")
+            return (Collection(self.particles, {**port.fields, self.field: "GeV"}),)
         into = self.into or self.particles
         require_new({into} - {self.particles}, ports, into)
         return (Collection(into, dict(port.fields)),)
@@ -84,6 +101,10 @@ class Mitigation(Step):
         check_sample(sample.select([self.particles]), self.name)  # kernels find places in memory from coordinates
         particles = sample.collection(self.particles)
         weights, mass_weights = self.weights(particles)
+        if self.field is not None:
+            left_pt = (particles["pt"] * weights).astype(particles["pt"].dtype)
+            marked = particles.with_fields({self.field: "GeV"}, **{self.field: left_pt})
+            return sample.with_collection(self.particles, marked)
         names = [name for name in ("pt", "mass") if name in particles]
         scale = {"pt": weights, "mass": mass_weights}
         scaled = {name: (particles[name] * scale[name]).astype(particles[name].dtype) for name in names}

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from hepimg.components import Estimate, Evaluation, Figure, Image, Metric, Port
-from hepimg.observables import ObservableName, compute, parse
-from hepimg.observables.ports import particles_for
+from hepimg.components import Column, Estimate, Evaluation, Figure, Metric, Options, Port
+from hepimg.observables import ObservableName, parse
 from hepimg.sample import Sample
-from hepimg_metrics.bootstrap import resamples, spread
-from hepimg_metrics.rows import rows_of_classes
+from hepimg_metrics import relative
+from hepimg_metrics.bootstrap import resamples
+from hepimg_metrics.rows import check_finite, rows_of_classes, undotted
+from hepimg_metrics.views import View
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Numbers = dict[str, Estimate]
+
+Name = Annotated[str, StringConstraints(pattern=r"^\w+$")]
+
+
+class Bins(Options):
+    """Bins of a column."""
+
+    column: str = Field(description="what jets are sorted by, such as n_pileup")
+    edges: tuple[float, ...] = Field(min_length=2, description="edges of the bins, ascending, in the column's unit")
+
+    @model_validator(mode="after")
+    def _check(self) -> Bins:
+        if list(self.edges) != sorted(set(self.edges)):
+            raise ValueError(f"edges must ascend, found {list(self.edges)}")
+        return self
+
+    def rows(self, test: Sample) -> dict[str, Mask]:
+        """(n_rows,) which rows are in each bin, by what the numbers of the bin are called."""
+        values = test.column(self.column)
+        return {
+            f"{undotted(self.column)}={low:g}-{high:g}": (values >= low) & (values < high)
+            for low, high in zip(self.edges, self.edges[1:], strict=False)
+        }
 
 
 class Resolution(Metric):
@@ -29,6 +55,12 @@ class Resolution(Metric):
         description="observables: mass, c2[beta=2] ...",
         min_length=1,
     )
+    jets: dict[Name, View] = Field(
+        {},
+        description="the same jets, put together of several parts or known by columns, by a name for each, such as "
+        "{truth: {collections: [truth]}, unet: {collections: [tracks], images: [unet.neutral]}, area: {columns: {pt: "
+        "subtracted_pt}}}; they come before the collections",
+    )
     collections: list[str] = Field(
         [],
         description="collections of the same jets, such as [constituents, lr2, lr4]; all are compared with the first",
@@ -37,134 +69,125 @@ class Resolution(Metric):
     relative: bool = Field(
         False, description="whether relative differences from the first are given too, of the jets where it is positive"
     )
+    against: Bins | None = Field(
+        None,
+        description="bins of a column in which relative differences are given too, such as {column: n_pileup, edges: "
+        "[0, 50, 100, 150, 200]}",
+    )
     replicas: int = Field(100, ge=2, description="bootstrap replicas, for the errors")
 
     @model_validator(mode="after")
     def _check(self) -> Resolution:
-        seen = [*self.collections, *self.images]
+        seen = [*self.jets, *self.collections, *self.images]
         if len(seen) < 2 or len(set(seen)) < len(seen):
-            raise ValueError(f"collections and images must name two or more, each once, found {seen}")
+            raise ValueError(f"jets, collections and images must name two or more, each once, found {seen}")
+        unknown = set(self.names) - set(self._views[seen[0]].known(self.names))
+        if unknown:
+            raise ValueError(f"{seen[0]}, which all are compared with, has no {', '.join(sorted(unknown))}")
+        if self.against is not None and not self.relative:
+            raise ValueError("against: relative differences are what is given in bins: set relative: true")
         return self
 
+    @property
+    def _views(self) -> dict[str, View]:
+        collections = {name: View(collections=(name,)) for name in self.collections}
+        return {**self.jets, **collections, **{name: View(images=(name,)) for name in self.images}}
+
     def reads(self) -> Sequence[Port]:
-        """All the collections and images."""
-        return [*(particles_for(self.names, name) for name in self.collections), *map(Image, self.images)]
+        """All that the jets are made of, and the column of the bins."""
+        bins = [] if self.against is None else [Column(self.against.column)]
+        return [*bins, *(port for view in self._views.values() for port in view.reads(self.names))]
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers ``<collection>.<observable>.mean@<class>`` and ``.shift``, the mean difference from the first.
 
         With ``relative`` also ``.bias``, ``.half_width`` and ``.two_sigma``: the median of the relative difference from
-        the first, half the width of its central 68 %, and twice its standard deviation.
+        the first, half the width of its central 68 %, and twice its standard deviation; and ``.correlation`` with the
+        first.  With ``against`` also ``<collection>.<observable>.bias@<class>,<column>=<low>-<high>`` and
+        ``.half_width``.
+
+        Raises:
+            DataError: there are no rows, or a column of a jet or of the bins is not finite.
         """
         classes = rows_of_classes(test, self.name)
-        particles = {name: test.collection(name).particles() for name in self.collections}
-        particles |= {name: test.image(name).particles() for name in self.images}
-        values = {name: compute(self.names, of) for name, of in particles.items()}
-        first, *others = values
+        columns = [column for view in self._views.values() for column in view.columns.values()]
+        check_finite(test, columns if self.against is None else [*columns, self.against.column], self.name)
+        values = {name: view.observables(self.names, test) for name, view in self._views.items()}
         weight = test.column("weight").astype(np.float64)
         draws = np.array(list(resamples(test.column("sample"), test.column("event"), self.replicas, seed)))
-        numbers: dict[str, Estimate] = {}
+        every = np.concatenate([weight[None], draws * weight])
+        numbers: Numbers = {}
         for label, rows in classes.items():
-            every = np.concatenate([weight[None, rows], draws[:, rows] * weight[rows]])
-            for name in self.names:
-                unit, reference = parse(name).unit, values[first][name][rows]
-                numbers[f"{first}.{name}.mean@{label}"] = _mean(reference, every, unit)
-                for other in others:
-                    these, key = values[other][name][rows], f"{other}.{name}"
-                    numbers[f"{key}.mean@{label}"] = _mean(these, every, unit)
-                    numbers[f"{key}.shift@{label}"] = _mean(these - reference, every, unit)
-                    if self.relative and (known := reference > 0).any():
-                        differences = these[known] / reference[known] - 1
-                        for kind, estimate in _widths(differences, every[:, known]).items():
-                            numbers[f"{key}.{kind}@{label}"] = estimate
-        figures = [self._figure(name, values, classes, weight) for name in self.names]
-        if self.relative:
-            figures += [self._differences(name, values, classes, weight) for name in self.names]
-        return Evaluation(numbers, figures)
+            numbers |= self._means(label, rows, values, every)
+            if self.relative:
+                numbers |= self._differences(label, rows, values, every)
+        binned = self._binned(test, classes, values, every)
+        return Evaluation(numbers | binned, self._figures(test, classes, values, weight, binned))
+
+    def _means(self, label: str, rows: Mask, values: Mapping[str, Mapping[str, Floats]], every: Floats) -> Numbers:
+        first, *others = values
+        numbers: Numbers = {}
+        for name in self.names:
+            unit, reference = parse(name).unit, values[first][name][rows]
+            numbers[f"{first}.{name}.mean@{label}"] = relative.mean(reference, every[:, rows], unit)
+            for other in (other for other in others if name in values[other]):
+                these, key = values[other][name][rows], f"{other}.{name}"
+                numbers[f"{key}.mean@{label}"] = relative.mean(these, every[:, rows], unit)
+                numbers[f"{key}.shift@{label}"] = relative.mean(these - reference, every[:, rows], unit)
+        return numbers
 
     def _differences(
-        self,
-        name: str,
-        values: Mapping[str, Mapping[str, Floats]],
-        classes: Mapping[str, NDArray[np.bool_]],
-        weight: Floats,
-    ) -> Figure:
-        """The distribution of the relative difference from the first, a panel for each class."""
-        from hepimg import figures
-
+        self, label: str, rows: Mask, values: Mapping[str, Mapping[str, Floats]], every: Floats
+    ) -> Numbers:
+        """Of the rows where the first is positive."""
         first, *others = values
-        reference = values[first][name]
-        known = reference > 0
-        columns = {other: values[other][name] / np.where(known, reference, 1.0) - 1 for other in others}
-        edges = figures.bulk_edges(np.concatenate([column[known] for column in columns.values()]), 1.0, 99.0, bins=50)
-        data: dict[str, NDArray[np.generic]] = {}
-        with figures.style():
-            drawing, panels = figures.subplots(1, len(classes), (5.0 * len(classes) + 0.4, 4.2))
-            for axes, (label, rows) in zip(panels, classes.items(), strict=True):
-                chosen = rows & known
-                histograms = {
-                    key: figures.histogram(column[chosen], edges, weight[chosen], f"{name} / that of {first} - 1")
-                    for key, column in columns.items()
-                }
-                drawn = figures.draw_histograms(axes, histograms)
-                axes.set_title(label)
-                data |= {f"{label}.{key}": array for key, array in drawn.items()}
-        caption = f"Relative difference of {parse(name).description} from that of {first}, jet by jet."
-        return Figure(f"residual-{figures.file_name(name)}", f"{name}: residuals", caption, drawing, data)
+        numbers: Numbers = {}
+        for name in self.names:
+            chosen = np.flatnonzero(rows & (values[first][name] > 0))
+            if not len(chosen):
+                continue
+            reference, weights = values[first][name][chosen], every[:, chosen]
+            for other in (other for other in others if name in values[other]):
+                these = values[other][name][chosen]
+                found = relative.widths(these / reference - 1, weights)
+                if found and (alike := relative.correlation(these, reference, weights)) is not None:
+                    found["correlation"] = alike
+                numbers |= {f"{other}.{name}.{kind}@{label}": estimate for kind, estimate in found.items()}
+        return numbers
 
-    def _figure(
+    def _binned(
         self,
-        name: str,
+        test: Sample,
+        classes: Mapping[str, Mask],
         values: Mapping[str, Mapping[str, Floats]],
-        classes: Mapping[str, NDArray[np.bool_]],
+        every: Floats,
+    ) -> Numbers:
+        """Bias and half width in each bin that holds rows."""
+        numbers: Numbers = {}
+        bins = {} if self.against is None else self.against.rows(test)
+        for label, rows in classes.items():
+            for bin_name, inside in bins.items():
+                found = self._differences(f"{label},{bin_name}", rows & inside, values, every)
+                numbers |= {key: found[key] for key in found if key.split("@")[0].endswith((".bias", ".half_width"))}
+        return numbers
+
+    def _figures(
+        self,
+        test: Sample,
+        classes: Mapping[str, Mask],
+        values: Mapping[str, Mapping[str, Floats]],
         weight: Floats,
-    ) -> Figure:
-        """The distribution in every collection, a panel for each class."""
-        from hepimg import figures
-        from hepimg.figures.draw import with_unit
+        binned: Numbers,
+    ) -> list[Figure]:
+        from hepimg_metrics.resolution_figures import draw_against, draw_differences, draw_distributions
 
-        columns = {collection: observables[name] for collection, observables in values.items()}
-        edges = figures.bulk_edges(np.concatenate(list(columns.values())), 0.5, 99.5, bins=30)
-        label, data = with_unit(name, parse(name).unit), dict[str, NDArray[np.generic]]()
-        with figures.style():
-            drawing, panels = figures.subplots(1, len(classes), (5.0 * len(classes) + 0.4, 4.2))
-            for axes, (class_name, rows) in zip(panels, classes.items(), strict=True):
-                histograms = {
-                    key: figures.histogram(column[rows], edges, weight[rows], label) for key, column in columns.items()
-                }
-                drawn = figures.draw_histograms(axes, histograms)
-                axes.set_title(class_name)
-                data |= {f"{class_name}.{key}": array for key, array in drawn.items()}
-        caption = (
-            f"{parse(name).description} of the same test jets, seen in {', '.join(columns)}; each distribution is "
-            "divided by its sum, errors are statistical."
-        )
-        return Figure(f"resolution-{figures.file_name(name)}", f"{name} against resolution", caption, drawing, data)
-
-
-def _mean(values: Floats, every: Floats, unit: str) -> Estimate:
-    """The mean of (n,) values by the first row of (1 + replicas, n) weights, its error by the others."""
-    total = every.sum(axis=1)
-    means = np.divide(every @ values, total, out=np.full(len(total), np.nan), where=total > 0)
-    return Estimate(float(means[0]), spread(means[1:]), len(values), unit=unit)
-
-
-def _widths(differences: Floats, every: Floats) -> dict[str, Estimate]:
-    """Median, half width of the central 68 % and twice the standard deviation of (n,) relative differences."""
-    if not every[0].sum() > 0:
-        return {}
-    order = np.argsort(differences)
-    x, found = differences[order], []
-    for weight in every[:, order]:
-        total = np.cumsum(weight)
-        if not total[-1] > 0:
-            continue  # a replica that drew only rows without weight
-        low, middle, high = x[np.searchsorted(total, np.array([0.16, 0.5, 0.84]) * total[-1])]
-        mean = np.average(x, weights=weight)
-        deviation = np.sqrt(np.average((x - mean) ** 2, weights=weight))
-        found.append((middle, (high - low) / 2, 2 * deviation))
-    numbers = np.array(found)
-    return {
-        kind: Estimate(float(numbers[0, k]), spread(numbers[1:, k]), len(x))
-        for k, kind in enumerate(("bias", "half_width", "two_sigma"))
-    }
+        seen = {name: {of: found[name] for of, found in values.items() if name in found} for name in self.names}
+        drawn = [draw_distributions(name, columns, classes, weight) for name, columns in seen.items()]
+        if self.relative:
+            drawn += [draw_differences(name, columns, classes, weight) for name, columns in seen.items()]
+        if self.against is not None:
+            column, edges = self.against.column, self.against.edges
+            bins, unit = list(self.against.rows(test)), test.units.get(column, "")
+            for name, (_, *others) in seen.items():
+                drawn.append(draw_against(name, others, [*classes], binned, bins, np.array(edges), (column, unit)))
+        return drawn

@@ -30,21 +30,24 @@ class Center(Step):
     name: ClassVar[str] = "center"
 
     collection: str = Field("constituents", description="particles to move")
-    on: Literal["centroid", "hardest", "axis"] = Field(
+    on: Literal["centroid", "hardest", "axis", "cell"] = Field(
         "centroid",
-        description="what comes to lie at the origin: the pT-weighted mean, the hardest particle, or the jet axis "
-        "(the columns y and phi)",
+        description="what comes to lie at the origin: the pT-weighted mean, the hardest particle, the jet axis (the "
+        "columns y and phi), or the centre of the cell that holds the mean, for images of an odd number of cells",
     )
     also: list[str] = Field([], description="further collections that move alike")
     snap: tuple[PositiveFloat, PositiveFloat] | None = Field(
         None,
         description="move along y and phi by whole multiples of these widths, the centroid of cells so wide to within "
-        "half a cell: they divide a jet as they did before, and nothing tells how it is spread inside them",
+        "half a cell: they divide a jet as they did before, and nothing tells how it is spread inside them; with on: "
+        "cell by half a width more, for it is these cells",
     )
 
     @model_validator(mode="after")
     def _check(self) -> Center:
-        if self.snap is not None and self.on != "centroid":
+        if self.on == "cell" and self.snap is None:
+            raise ValueError("on: cell needs snap, the widths of the cells")
+        if self.snap is not None and self.on not in ("centroid", "cell"):
             raise ValueError(f"snap goes with on: centroid; on: {self.on} would tell more of the jet than its cells do")
         if len({self.collection, *self.also}) <= len(self.also):
             raise ValueError(f"a collection is named twice, and would move twice: {[self.collection, *self.also]}")
@@ -91,7 +94,8 @@ class Center(Step):
         first = _nearest(self.snap, middle)
         places = zip(translate(offsets, y, phi, *first), self.snap, strict=True)
         cells = [(np.floor(x / width) + 0.5) * width for x, width in places]
-        return [first, _nearest(self.snap, centroid(offsets, pt, *cells))]
+        middle = centroid(offsets, pt, *cells)
+        return [first, _nearest(self.snap, middle) if self.on == "centroid" else _holding(self.snap, middle)]
 
 
 def _nearest(widths: tuple[float, float], point: Points) -> Points:
@@ -100,4 +104,10 @@ def _nearest(widths: tuple[float, float], point: Points) -> Points:
     Where two are equally near (for a jet of one cell, whatever rounding says) it is the lower.
     """
     y, phi = (np.rint(x / width - LOWER) * width for x, width in zip(point, widths, strict=True))
+    return y, phi
+
+
+def _holding(widths: tuple[float, float], point: Points) -> Points:
+    """The centre of the cell that holds a point, as y and phi; of two that share an edge, the upper one."""
+    y, phi = ((np.floor(x / width + LOWER) + 0.5) * width for x, width in zip(point, widths, strict=True))
     return y, phi

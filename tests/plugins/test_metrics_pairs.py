@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from hepimg.errors import DataError
 from hepimg.observables import compute
@@ -156,3 +159,72 @@ def test_no_rows_and_wrong_options() -> None:
     with pytest.raises(ValueError, match=r"did you mean .*'tau2'"):
         Resolution(names=["tau2i"], collections=["constituents", "lr2"])
     assert dict(Resolution(names=["jet_charge"], collections=["a", "b"]).reads()[0].fields)["charge"] == "e"  # type: ignore[union-attr]
+
+
+def test_jets_of_several_parts_and_jets_known_by_columns() -> None:
+    """Against loops: the sum of the parts, the medians in bins, and the correlation with the first."""
+    rows = toy(400)
+    fine = rows.collection("constituents")
+    random = np.random.default_rng(2)
+    heavy = random.random(len(fine["pt"])) < 0.5
+    rows = rows.with_collection("a", fine.where(heavy)).with_collection("b", fine.where(~heavy))
+    mass = compute(["mass"], fine.particles())["mass"]
+    known = {"known_mass": 1.1 * mass + random.normal(0, 1, 400), "x": random.uniform(0, 10, 400)}
+    rows = rows.with_columns({"known_mass": "GeV"}, **known)
+    metric = Resolution.model_validate(
+        {
+            "names": ["mass", "pt"],
+            "jets": {
+                "whole": {"collections": ["constituents"]},
+                "parts": {"collections": ["a", "b"]},
+                "half": {"collections": ["a"]},
+                "known": {"columns": {"mass": "known_mass"}},
+            },
+            "relative": True,
+            "against": {"column": "x", "edges": [0, 5, 10, 20]},
+            "replicas": 20,
+        }
+    )
+    check_metric(metric, rows)
+    result = metric.evaluate(rows, 1)
+    numbers = result.numbers
+    for name in ("mass", "pt"):
+        assert numbers[f"parts.{name}.two_sigma@qcd"].value == pytest.approx(0, abs=1e-5)
+        assert numbers[f"parts.{name}.correlation@qcd"].value == pytest.approx(1)
+    half = compute(["mass"], rows.collection("a").particles())["mass"]
+    positive = rows.is_from("qcd") & (mass > 0)
+    weight = rows.column("weight")
+    covariance = np.cov(half[positive], mass[positive], aweights=weight[positive])
+    expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+    assert numbers["half.mass.correlation@qcd"].value == pytest.approx(expected)
+    assert 0 < numbers["half.mass.correlation@qcd"].error < 0.1
+    inside = positive & (known["x"] < 5)
+    difference, order = known["known_mass"][inside] / mass[inside] - 1, weight[inside]
+    below = difference <= numbers["known.mass.bias@qcd,x=0-5"].value
+    assert np.average(below, weights=order) == pytest.approx(0.5, abs=0.03)
+    assert numbers["known.mass.bias@qcd,x=0-5"].n == inside.sum()
+    assert "known.pt.mean@qcd" not in numbers
+    assert not [key for key in numbers if "x=10-20" in key], "no rows there"
+    figure = result.figures[-2]
+    assert figure.name == "against-mass"
+    assert [axes.get_xlabel() for axes in figure.draw.axes] == ["x"] * 4
+    np.testing.assert_allclose(figure.data["qcd.known.bias.x"], [2.5, 7.5])
+    assert "known" not in "".join(result.figures[-1].data)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"jets": {"one": {}}}, "give either"),
+        ({"jets": {"one": {"images": ["image"], "columns": {"mass": "m"}}}}, "give either"),
+        ({"jets": {"one": {"images": ["image", "image"]}}}, "named twice"),
+        ({"jets": {"a.b": {"images": ["image"]}}}, "match pattern"),
+        ({"jets": {"one": {"columns": {"mass": "m"}}}, "images": ["image"], "names": ["pt"]}, "has no pt"),
+        ({"images": ["a", "b"], "against": {"column": "x", "edges": [0, 1]}}, "set relative: true"),
+        ({"images": ["a", "b"], "relative": True, "against": {"column": "x", "edges": [1, 0]}}, "must ascend"),
+        ({"jets": {"a": {"images": ["image"]}}, "images": ["a"]}, "each once"),
+    ],
+)
+def test_jets_that_cannot_be_compared(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Resolution.model_validate(options)

@@ -413,6 +413,26 @@ def test_infinitely_soft_particles_go_or_do_not_matter(step: Mitigation) -> None
     np.testing.assert_allclose(np.sort(pt[pt > 1e-10]), np.sort(left(step, events)["pt"]), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_what_is_left_may_become_a_field(step: Mitigation) -> None:
+    """Particles stay as they are, and the field is the pT of those that would be left."""
+    events = make_events(3)
+    marked = step.model_copy(update={"field": "left_pt", "into": None})
+    check_step(marked, events)
+    before, after = events.collection("particles"), marked.apply(events, None).collection("particles")
+    for name in before.fields:
+        np.testing.assert_array_equal(before[name], after[name])
+    np.testing.assert_array_equal(after["left_pt"][after["left_pt"] > 0], left(step, events)["pt"])
+    assert after.units["left_pt"] == "GeV"
+
+
+def test_a_field_replaces_nothing() -> None:
+    with pytest.raises(ValueError, match="particles have a field pt already"):
+        SoftKiller(field="pt").writes(ports_of(make_events(1)))
+    with pytest.raises(ValidationError, match="into or field, not both"):
+        SoftKiller(field="left_pt", into="clean")
+
+
 @pytest.mark.parametrize("step", [*STEPS, Background()], ids=str)
 def test_absurd_particles_are_refused(step: Step) -> None:
     for name, value in (("pt", np.nan), ("y", np.inf), ("phi", 1e9)):

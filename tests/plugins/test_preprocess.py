@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from hepimg.components import Column, Image, Step
 from hepimg.sample import Sample
+from hepimg.testing import toy_jets
 from hepimg_preprocess import hepimg_steps
 from hepimg_preprocess.center import Center
 from hepimg_preprocess.copy import Copy
@@ -30,6 +31,7 @@ ALL_STEPS: list[Step] = [
     Center(on="hardest"),
     Center(on="axis"),
     Center(snap=(0.1, 0.3)),
+    Center(snap=(0.1, 0.3), on="cell"),
     Rotate(),
     Rotate(angle="principal_axis"),
     Rotate(angle=30.0),
@@ -149,6 +151,10 @@ def test_what_does_not_fit_the_grid_is_known_before_anything_runs(step: Step, gr
     ("kind", "options"),
     [
         (Center, {"snap": [0.1, 0]}),
+        (Center, {"on": "cell"}),
+        (Copy, {"image": "image", "into": "fine", "pt": "hard_pt"}),
+        (Copy, {"image": "image", "into": "fine", "where": {"charge": "neutral"}}),
+        (Copy, {"collection": "constituents", "into": "some", "where": {"charge": "positive"}}),
         (Center, {"snap": [0.1, 0.1], "on": "hardest"}),
         (Rotate, {"angle": "ramdom"}),
         (Rotate, {"image": "image", "collection": "constituents"}),
@@ -165,3 +171,38 @@ def test_what_does_not_fit_the_grid_is_known_before_anything_runs(step: Step, gr
 def test_wrong_options(kind: type[Step], options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         kind.model_validate(options)
+
+
+@pytest.mark.parametrize("charge", [None, "charged", "neutral"])
+@pytest.mark.parametrize("vertex", [None, "hard", "pileup"])
+def test_copies_of_some_particles_are_those_of_a_loop(charge: Any, vertex: Any) -> None:
+    rng = np.random.default_rng(3)
+    sample = toy_jets(12)
+    particles = sample.collection("constituents")
+    n = len(particles["pt"])
+    left = (particles["pt"] * rng.choice([0, 0.25, 1], n)).astype(np.float32)
+    mass = np.full(n, 0.14, np.float32)
+    particles = particles.with_fields(
+        vertex=rng.integers(-1, 2, n), charge=rng.integers(-1, 2, n), left=left, mass=mass
+    )
+    sample = sample.with_collection("constituents", particles)
+    step = Copy.model_validate(
+        {"collection": "constituents", "into": "some", "where": {"charge": charge, "vertex": vertex}, "pt": "left"}
+    )
+    copied = step.apply(sample, None).collection("some")
+    row = np.repeat(np.arange(12), particles.counts)
+    wanted = [
+        (row[k], left[k], 0.14 * left[k] / particles["pt"][k])
+        for k in range(n)
+        if left[k] > 0
+        and charge in (None, "charged" if particles["charge"][k] else "neutral")
+        and vertex in (None, "pileup" if particles["vertex"][k] else "hard")
+    ]
+    found = np.repeat(np.arange(12), copied.counts), copied["pt"], copied["mass"]
+    np.testing.assert_allclose(np.transpose(found), np.reshape(wanted, (-1, 3)), rtol=1e-5)
+    assert dict(step.reads()[0].fields) == {  # type: ignore[union-attr]
+        **({"charge": "e"} if charge else {}),
+        **({"vertex": ""} if vertex else {}),
+        "pt": "GeV",
+        "left": "GeV",
+    }

@@ -65,6 +65,20 @@ def test_centering_by_whole_cells(jets: list[Jet], snap: Any, seed: int) -> None
     np.testing.assert_array_equal(*moved)
 
 
+def test_the_cell_that_holds_the_centroid_comes_to_lie_at_the_origin() -> None:
+    """Its centre does, so that an image of an odd number of cells has whole cells of the detector."""
+    rng, width = np.random.default_rng(5), np.array([0.1, 2 * np.pi / 64])
+    for _ in range(20):
+        cells = rng.integers(-8, 9, 2) + rng.integers(-3, 4, (15, 2))
+        places = (cells + 0.5) * width
+        sample = sample_of([[(float(pt), *place) for pt, place in zip(rng.exponential(5, 15), places, strict=True)]])
+        moved = Center(snap=tuple(width), on="cell").apply(sample, None).collection("constituents")
+        index = np.stack([moved["y"], moved["phi"]], 1) / width
+        np.testing.assert_allclose(index, np.rint(index), atol=1e-4)
+        middle = np.average(index, axis=0, weights=moved["pt"])
+        assert np.abs(middle).max() <= 0.5 + 2e-3
+
+
 def test_quarter_turns() -> None:
     sample = sample_of([[(1.0, 0.3, 0.1)]] * 400)
     turned = Rotate(angle="quarter").apply(sample, 1).collection("constituents")

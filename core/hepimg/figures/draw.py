@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hepimg.figures.style import COLOURS
 from hepimg.grid import Axis, Grid
 
 if TYPE_CHECKING:
@@ -129,13 +130,16 @@ def draw_histograms(
 
     data: dict[str, NDArray[np.generic]] = {}
     heights, tops = [np.zeros(0)], [0.0]
-    for label, filled in histograms.items():
+    for number, (label, filled) in enumerate(histograms.items()):
         values, variances = np.asarray(filled.values()), np.asarray(filled.variances())
         edges = np.asarray(filled.axes[0].edges)
         data |= {f"{label}.edges": edges, f"{label}.values": values, f"{label}.variances": variances}
         total = float(np.sum(filled.values(flow=True))) or 1.0
         fractions, errors = values / total, np.sqrt(variances) / abs(total)
-        mplhep.histplot(fractions, edges, yerr=errors, ax=axes, label=label, histtype="step", flow="none")
+        dashes = "--" if number >= len(COLOURS) else "-"  # where colours come again
+        mplhep.histplot(
+            fractions, edges, yerr=errors, ax=axes, label=label, histtype="step", flow="none", linestyle=dashes
+        )
         axes.set_xlim(edges[0], edges[-1])
         heights.append(fractions[fractions > 0])
         tops.append(float((fractions + errors).max(initial=0.0)))

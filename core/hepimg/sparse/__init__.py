@@ -3,9 +3,11 @@
 from hepimg.sparse.backbones import ResidualBlock, SparseClassifier, SparseResNet
 from hepimg.sparse.conv import Expand2d, InverseConv2d, SparseConv2d, SubmanifoldConv2d
 from hepimg.sparse.engines import use_engine
+from hepimg.sparse.join import join
 from hepimg.sparse.layers import GlobalPool, PerSite, Pool2d, Prune
 from hepimg.sparse.norm import BatchNorm, LayerNorm
 from hepimg.sparse.tensor import SparseTensor
+from hepimg.sparse.unet import SparseUNet
 
 __all__ = [
     "BatchNorm",
@@ -21,6 +23,8 @@ __all__ = [
     "SparseConv2d",
     "SparseResNet",
     "SparseTensor",
+    "SparseUNet",
     "SubmanifoldConv2d",
+    "join",
     "use_engine",
 ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from hepimg.sparse.conv import SparseConv2d, SubmanifoldConv2d
+from hepimg.sparse.conv import InverseConv2d, SparseConv2d, SubmanifoldConv2d
 from hepimg.sparse.layers import GlobalPool, PerSite
 from hepimg.sparse.norm import BatchNorm, LayerNorm
 from hepimg.sparse.tensor import SparseTensor
@@ -38,11 +38,11 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.norm = norm(channels, relu=True)
         self.layers = nn.Sequential(
-            _he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS),
+            he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS),
             norm(channels, relu=True, dropout=dropout),
         )
         # Small at first, so that a deep stack begins near the identity.
-        self.last = _he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS, scale=0.3)
+        self.last = he(SubmanifoldConv2d(channels, channels, kernel, bias=False), ACTIVE_NEIGHBOURS, scale=0.3)
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         """(n_sites, channels) -> the same sites and channels."""
@@ -61,6 +61,18 @@ class Halve(SparseConv2d):
         """(n_sites, in_channels) -> (n_reached, out_channels) on a grid of half the size, rounded up."""
         rows, columns = tensor.shape
         return self._convolve(tensor, replace(self.geometry, padding=(rows % 2, columns % 2)))
+
+
+class Double(InverseConv2d):
+    """The way back of :class:`Halve`, onto the sites that it started from."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 2, stride=2, bias=False)
+
+    def forward(self, tensor: SparseTensor, onto: SparseTensor) -> SparseTensor:
+        """(n_coarse, in_channels) -> (n_sites of ``onto``, out_channels) on the sites of ``onto``."""
+        rows, columns = onto.shape
+        return self._convolve(tensor, onto, replace(self.geometry, padding=(rows % 2, columns % 2)))
 
 
 class SparseResNet(nn.Module):
@@ -92,7 +104,7 @@ class SparseResNet(nn.Module):
         layers: list[nn.Module] = [PerSite(stem)]
         for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             if level:
-                layers.append(_he(Halve(widths[level - 1], width), ACTIVE_CHILDREN))
+                layers.append(he(Halve(widths[level - 1], width), ACTIVE_CHILDREN))
             layers += [ResidualBlock(width, kernel, dropout) for _ in range(count)]
         self.layers = nn.Sequential(*layers, BatchNorm(widths[-1], relu=True))
         self.sum, self.max = GlobalPool("sum"), GlobalPool("max")
@@ -126,7 +138,7 @@ class SparseClassifier(nn.Module):
         return logits
 
 
-def _he(layer: SubmanifoldConv2d | SparseConv2d, fan: float, scale: float = 1.0) -> nn.Module:
-    """Normal weights that keep the variance, counting the inputs that are active on average instead of all."""
+def he(layer: SubmanifoldConv2d | SparseConv2d, fan: float, scale: float = 1.0) -> nn.Module:
+    """The layer, its normal weights such that they keep the variance: of the inputs that are active on average."""
     nn.init.normal_(layer.weight, std=scale * math.sqrt(2 / (layer.in_channels * fan)))
     return layer

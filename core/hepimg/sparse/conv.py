@@ -176,7 +176,10 @@ class InverseConv2d(_Convolution):
         Raises:
             ValueError: the geometry does not lead from ``onto`` to ``tensor``.
         """
-        rules = onto.cache.rules(self.geometry, tensor.support).transposed()
+        return self._convolve(tensor, onto, self.geometry)
+
+    def _convolve(self, tensor: SparseTensor, onto: SparseTensor, geometry: Geometry) -> SparseTensor:
+        rules = onto.cache.rules(geometry, tensor.support).transposed()
         return onto.replace(self._apply_rules(tensor, rules))
 
     def _kernel(self) -> Tensor:
