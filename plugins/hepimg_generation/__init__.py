@@ -11,5 +11,6 @@ def hepimg_tasks() -> list[type[Task]]:
     """Generators, and the search for what they have copied."""
     from hepimg_generation.generator import Generator
     from hepimg_generation.lagan.lagan import Lagan
+    from hepimg_generation.nearest import Nearest
 
-    return [Generator, Lagan]
+    return [Generator, Lagan, Nearest]
