@@ -88,3 +88,15 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     train, valid, _ = datasets({"one": jets(20, 1)}, tmp_path)
     with pytest.raises(DataError, match="no rows to learn from"):
         TASK.fit(replace(train, parts=()), valid, make_run(tmp_path / "run"))
+
+
+def test_what_is_only_judged_is_not_generated_for_training_rows(tmp_path: Path) -> None:
+    """``nearest`` learns from true images: the generated ones of its training rows are never asked for."""
+    from hepimg.config import load_analysis
+    from hepimg.learn import Learner
+
+    path = Path(__file__).parents[2] / "analyses" / "generate_jets.yaml"
+    analysis = load_analysis(path, assignments=["tasks.tag_grown.train_rows=null"])
+    learner = Learner(analysis, {}, None, None)  # type: ignore[arg-type]  (nothing is made or read)
+    assert learner._read_of(analysis.tasks["lagan"], "qcd") == {"test": None}
+    assert learner._read_of(analysis.tasks["grow"], "qcd") == {"train": None, "valid": None, "test": None}
