@@ -124,10 +124,27 @@ OPTIONS: dict[tuple[Kind, str], list[dict[str, Any]]] = {
             "fit": {"epochs": 1, "batch_size": 32},
         }
     ],
+    ("task", "lagan"): [
+        {
+            "networks": {
+                "latent": 4,
+                "dense": 4,
+                "convolution": 4,
+                "discriminator_convolution": 4,
+                "kernels": 2,
+                "kernel_width": 2,
+            },
+            "fit": {"steps": 3, "batch_size": 20, "evaluate_every": 2},
+        }
+    ],
+    ("task", "nearest"): [{"generated": "hr", "pool": 2}],
     ("metric", "confusion"): [{"scores": ["tag.score"], "signal": "two", "replicas": 5}],
     ("metric", "extremes"): [{"of": "mass", "images": ["image"]}],
     ("metric", "roc"): [{"scores": ["tag.score"], "signal": "two", "replicas": 5}],
     ("metric", "closure"): [{"truth": "image", "generated": ["again.image"], "replicas": 5}],
+    ("metric", "distances"): [{"truth": "image", "generated": ["again.image"], "names": ["mass", "girth"]}],
+    ("metric", "plane"): [{"truth": "image", "generated": ["again.image"], "bins": 4, "replicas": 5}],
+    ("metric", "quantile"): [{"of": ["tag.score"], "against": "tag.score", "fraction": 0.1, "replicas": 5}],
     ("metric", "images"): [{"image": "image"}],
     ("metric", "profile"): [{"against": "mass", "collections": ["constituents"], "images": ["image"], "replicas": 5}],
     ("metric", "scatter"): [{"against": ["lr2"], "replicas": 5}],

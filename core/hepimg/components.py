@@ -236,6 +236,10 @@ class Task(Component):
     only_learned: ClassVar[bool] = False
     needs_validation: ClassVar[bool] = False
 
+    def learns_from(self) -> Sequence[Port]:
+        """What :meth:`fit` needs of all that is read; predictions that it does not need are not made for its rows."""
+        return self.reads()
+
     def writes(self, ports: Ports) -> Sequence[Port]:
         """What :meth:`predict` returns; the analysis calls it ``<task>.<name>``."""
         raise NotImplementedError

@@ -185,7 +185,7 @@ class Learner:
 
     def _train(self, entry: TaskEntry, unit: Unit) -> None:
         started = time.perf_counter()
-        wanted = entry.task.reads()
+        wanted = entry.task.learns_from()
         train = self.dataset(entry.train, "train", wanted, entry.train_rows)
         valid = self.dataset(entry.train, "valid", wanted)
         with blame(entry.task, f"task {entry.name}, training"), logging_to(unit.folder / "log.txt"):
@@ -242,8 +242,8 @@ class Learner:
         """Which splits of a sample are to be predicted, and how many rows of each; None: all."""
         rows: list[int | None] = []
         for reader in self.analysis.tasks.values():
-            if entry.name in {task_of(port.name) for port in reader.task.reads()}:
-                if sample in reader.train:
+            if entry.name in map(task_of, _names(reader.task.reads())):
+                if sample in reader.train and entry.name in map(task_of, _names(reader.task.learns_from())):
                     rows.append(self.splits.shares(reader.train, "train", reader.train_rows)[sample])
                 if "train" in (read := self._read_of(reader, sample)):
                     rows.append(read["train"])
@@ -292,6 +292,10 @@ class Learner:
             if isinstance(promised[name], Column) and not np.isfinite(np.asarray(values)).all():
                 raise ValueError(f"predict returned a {name} that is not finite")
         return said
+
+
+def _names(ports: Iterable[Port]) -> list[str]:
+    return [port.name for port in ports]
 
 
 def describe_libraries() -> dict[str, str]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, PositiveInt
 
 from hepimg.components import Field, Image, Port, Ports, Predictions, Run, State, Task
@@ -17,6 +16,7 @@ from hepimg.expansion import ExpansionFit, ExpansionOptions
 from hepimg.expansion.options import Order
 from hepimg.expansion.single import check_energies, single_cells, stages_of
 from hepimg.weights import mean_weight
+from hepimg_generation.classes import classes_in, one_hot, split_classes, with_classes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 512
 """Images that are grown at a time."""
-
-CLASSES = "classes"
-"""Entry of the state: the names of the classes it has learned, as JSON."""
 
 
 class Network(ExpansionOptions):
@@ -93,11 +90,11 @@ class Generator(Task):
             DataError: no rows, negative weights, cells below the threshold, or a loss that is not finite.
         """
         from hepimg.training.loop import NO_ROWS, fit
-        from hepimg.training.state import array_of_text, state_of
+        from hepimg.training.state import state_of
 
         if not len(train):
             raise DataError("no rows to train on", fix=NO_ROWS)
-        classes = [train.classes[k] for k in dict.fromkeys(part.sample for part in train.parts)]
+        classes = classes_in(train)
         mean, stages = mean_weight(train, valid), stages_of(train.load([self.image], 1).image(self.image).grid)
 
         def prepare(sample: Sample) -> tuple[Pyramid, Tensor, Tensor]:
@@ -108,14 +105,15 @@ class Generator(Task):
             images = sample.image(self.image)
             check_energies(images, self.image, self.threshold)
             weight = torch.from_numpy((sample.column("weight") / mean).astype(np.float32))
-            return Pyramid.of(images, stages), weight, _condition(sample, classes)
+            condition = torch.from_numpy(one_hot(sample, classes, self.name))
+            return Pyramid.of(images, stages), weight, condition
 
         def loss(network: nn.Module, batch: tuple[Pyramid, Tensor, Tensor]) -> Tensor:
             value: Tensor = network(*batch)
             return value
 
         network = fit(lambda: self._build(stages, len(classes)), loss, train, valid, self.training, run, prepare)
-        return {CLASSES: array_of_text("\n".join(classes)), **state_of(network)}
+        return with_classes(classes, state_of(network))
 
     def predict(self, state: State, sample: Sample, run: Run) -> Predictions:
         """``image``: for each row another jet of its class and total energy; empty where its own image is.
@@ -124,17 +122,19 @@ class Generator(Task):
             DataError: a row is of a class that was not learned, a cell below the threshold, or the state is of another
                 network.
         """
-        from hepimg.images import SparseImages
-        from hepimg.training.state import load_state, text_of_array
+        import torch
 
-        classes = text_of_array(state[CLASSES]).split("\n")
+        from hepimg.images import SparseImages
+        from hepimg.training.state import load_state
+
+        classes, weights = split_classes(state)
         images = sample.image(self.image)
         check_energies(images, self.image, self.threshold)
         network = self._build(stages_of(images.grid), len(classes))
-        load_state(network, {name: array for name, array in state.items() if name != CLASSES})
+        load_state(network, weights)
         network.to(run.device).eval()
         single, rows = single_cells(images), sample.column("row")
-        condition = _condition(sample, classes).to(run.device)
+        condition = torch.from_numpy(one_hot(sample, classes, self.name)).to(run.device)
         parts = [slice(first, first + AT_ONCE) for first in range(0, max(len(images), 1), AT_ONCE)]
         drawn = [network.sample(single[p], images.grid, rows[p], run.seed, 0, condition[p]) for p in parts]
         return {"image": SparseImages.concatenate(drawn)}
@@ -144,19 +144,3 @@ class Generator(Task):
         from hepimg.expansion.shares import Bounds
 
         return Expansion(stages, bounds=Bounds(self.threshold, math.inf), conditions=classes, **dict(self.network))
-
-
-def _condition(sample: Sample, classes: Sequence[str]) -> Tensor:
-    """(n_rows, n_classes) one for the class of the row, zero for the others.
-
-    Raises:
-        DataError: a row is of another class.
-    """
-    import torch
-
-    known: NDArray[np.float32] = np.stack(
-        [sample.is_from(name) if name in sample.classes else np.zeros(len(sample), bool) for name in classes], axis=1
-    ).astype(np.float32)
-    if len(known) and not known.any(axis=1).all():
-        raise DataError(f"rows of a class that was not learned; learned: {', '.join(classes)}", where="generator")
-    return torch.from_numpy(known)

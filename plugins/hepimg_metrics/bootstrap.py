@@ -1,4 +1,4 @@
-"""Test rows drawn again and again, and halved: whole events, within each class."""
+"""Test rows drawn again and again, halved, and cut into blocks: whole events, within each class."""
 
 from __future__ import annotations
 
@@ -55,6 +55,22 @@ def halves(
         for rows, size, which in groups:
             first[rows] = (random.permutation(size) < size // 2)[which]
         yield first
+
+
+def blocks(classes: NDArray[np.integer], event: NDArray[np.integer], number: int, seed: int) -> NDArray[np.int64]:
+    """(n,) random blocks, 0 to number - 1, of equally many events of each class (to one).
+
+    Args:
+        classes: (n,) number of the class of each row.
+        event: (n,) number of its event.
+        number: how many.
+        seed: of the choice.
+    """
+    random = np.random.default_rng(seed)
+    found = np.zeros(len(classes), np.int64)
+    for rows, size, which in _events(classes, event):
+        found[rows] = random.permutation(size)[which] % number
+    return found
 
 
 def spread(replicas: NDArray[np.float64]) -> float | None:

@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 from hepimg.components import Column, Field, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.training.options import FitOptions
 from hepimg_tagging.classes import check_two_classes
+from hepimg_tagging.mirror import mirrored
 from hepimg_tagging.network import Network
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class Tagging(Task):
     Trained with binary cross-entropy; each jet counts with its weight.  Random steps (rotation, flip) matter more than
     the size of the network; with ``test_draws`` the score is the mean probability over the draws (as good as the mean
     logit: over 8 draws of 5k jets, the same AUC to 5e-5).
+
+    With ``learn_from`` it learns from another image of the same rows than it is applied to, such as a generated one:
+    does what is generated teach the same as the truth?  Random steps do not move what another task has generated;
+    ``mirror`` does.
     """
 
     # A task has a method fit, so the option of that name is another field's alias.
@@ -43,22 +48,40 @@ class Tagging(Task):
 
     image: str = Field("image", description="image with a channel pt; count, and mean positions y and phi, help")
     signal: str = Field(description="sample that is the signal; all others are background")
+    learn_from: str = Field(
+        "", description="image to learn from, such as grow.image: same grid, same channels; empty: the same image"
+    )
+    mirror: bool = Field(False, description="mirror images at random in training, along each axis")
     network: Network = Field(Network(), description="size of the network")
     training: FitOptions = Field(FitOptions(), alias="fit", description="how it is trained")
 
+    @property
+    def learned(self) -> str:
+        """Name of the image that it learns from."""
+        return self.learn_from or self.image
+
     def reads(self) -> Sequence[Port]:
-        """The image."""
-        return (Image(self.image),)
+        """The images."""
+        return [Image(name) for name in dict.fromkeys((self.image, self.learned))]
+
+    def learns_from(self) -> Sequence[Port]:
+        """One image."""
+        return (Image(self.learned),)
 
     def writes(self, ports: Ports) -> Sequence[Port]:
         """The score.
 
         Raises:
-            ValueError: the image has no channel pt.
+            ValueError: an image has no channel pt, the images are on different grids, or a mirror image would be wrong.
         """
-        image = ports.get(self.image)
-        if isinstance(image, Image) and image.channels and "pt" not in [channel.name for channel in image.channels]:
-            raise ValueError(f"tagging needs an image with a channel pt; {self.image} has none")
+        images = [port for name in (self.image, self.learned) if isinstance(port := ports.get(name), Image)]
+        for image in images:
+            if image.channels and "pt" not in [channel.name for channel in image.channels]:
+                raise ValueError(f"tagging needs an image with a channel pt; {image.name} has none")
+            if self.mirror and any(channel.signed for channel in image.channels):
+                raise ValueError(f"mirror turns cells, not what is signed in them; {image.name} has signed channels")
+        if len({image.grid for image in images} - {None}) > 1:
+            raise ValueError(f"{self.image} and {self.learned} are on different grids; needed: the same")
         return (Column("score"),)
 
     def samples(self) -> Sequence[str]:
@@ -82,7 +105,8 @@ class Tagging(Task):
 
             is_signal = torch.from_numpy(sample.is_from(self.signal).astype(np.float32))
             weight = torch.from_numpy(sample.column("weight").astype(np.float32))
-            return tensor_of(features, sample.image(self.image)), is_signal, weight
+            images = sample.image(self.learned)
+            return tensor_of(features, mirrored(images) if self.mirror else images), is_signal, weight
 
         build = partial(self.network.build, features.size)
         return saved(features, fit(build, weighted_loss, train, valid, self.training, run, prepare))
@@ -102,4 +126,4 @@ class Tagging(Task):
         from hepimg_tagging.pixels import PixelFeatures
 
         first = next(train.batches(FIRST_ROWS, run.seed, 0))
-        return PixelFeatures.measured(first.image(self.image))
+        return PixelFeatures.measured(first.image(self.learned))

@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 from hepimg.components import Column, Field, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg.training.options import FitOptions
+from hepimg_tagging.mirror import mirrored
 from hepimg_tagging.network import Network
 
 if TYPE_CHECKING:
@@ -138,12 +139,4 @@ class TwoSample(Task):
         from hepimg.images import SparseImages
 
         images = SparseImages.concatenate([sample.image(self.truth), sample.image(self.generated)])
-        if not self.mirror:
-            return images
-        import torch
-
-        from hepimg.kernels.image_transform import flip_cells
-
-        flips = torch.rand(len(sample), 2).lt(0.5).repeat(2, 1).numpy()
-        moved = flip_cells(images.offsets, images.cells, images.values, images.grid.shape, flips)
-        return SparseImages(images.grid, images.channels, *moved)
+        return mirrored(images, 2) if self.mirror else images

@@ -20,7 +20,7 @@ from hepimg.grid import Grid
 from hepimg.images import PT, Channel, SparseImages
 from hepimg.sample import Ragged, Sample
 from hepimg.shards import write_shard
-from hepimg.testing import check_component, check_task, make_run, toy_jets
+from hepimg.testing import check_component, check_task, datasets, make_run, toy_jets
 from hepimg_preprocess.center import Center
 from hepimg_preprocess.pixelate import Pixelate
 from hepimg_tagging import hepimg_tasks
@@ -201,3 +201,29 @@ def test_the_tagger_keeps_the_contract() -> None:
     jets = {"one": toy_jets(100), "two": toy_jets(100, prongs=2)}
     images = {name: PIXELATE.apply(Center().apply(sample, None), None) for name, sample in jets.items()}
     check_task(TASK.model_copy(update={"signal": "two"}), images)
+
+
+def test_it_learns_from_another_image(tmp_path: Path) -> None:
+    """Of images that are all alike nothing is learned, whatever the images that it is applied to."""
+    samples = {"one": jets(1, 100, 1), "top": jets(3, 100, 1)}
+    pictures = {name: PIXELATE.model_copy(update={"channels": PIXELATE.channels[:1]}).apply(sample, None)
+                for name, sample in samples.items()}  # fmt: skip
+    blank = pictures["one"].image("image")[np.zeros(100, np.int64)]
+    both = {name: sample.with_images(**{"grow.image": blank}) for name, sample in pictures.items()}
+    task = TASK.model_copy(update={"learn_from": "grow.image", "mirror": True})
+    assert [port.name for port in task.reads()] == ["image", "grow.image"]
+    assert [port.name for port in task.learns_from()] == ["grow.image"]
+    train, valid, test = datasets(both, tmp_path)
+    scores = {}
+    for name, each in {"truth": TASK.model_copy(update={"mirror": True}), "blank": task}.items():
+        run = make_run(tmp_path / name)
+        rows = test.load()
+        score = np.asarray(each.predict(each.fit(train, valid, run), rows, run)["score"])
+        scores[name] = roc_auc_score(rows.is_from("top"), score)
+    assert scores["truth"] > 0.9
+    assert abs(scores["blank"] - 0.5) < abs(scores["truth"] - 0.5)
+    ports = {"image": Image("image", GRID), "grow.image": Image("grow.image", Grid.square(0.8, 10))}
+    with pytest.raises(ValueError, match="on different grids"):
+        task.writes(ports)
+    with pytest.raises(ValueError, match="image has signed channels"):
+        task.writes({"image": Image("image", GRID, (PT, Channel("y", signed=True)))})
