@@ -35,7 +35,8 @@ def draw_planes(
     from matplotlib.colors import LogNorm
 
     (first, truth), *others = planes.items()
-    norm = LogNorm(*figures.image_limits([fractions for fractions, _ in planes.values()], decades=3.5))
+    filled = np.concatenate([fractions[fractions > 0] for fractions, _ in planes.values()])
+    norm = LogNorm(filled.min(initial=1.0), filled.max(initial=0.0) or 1.0)
     data: dict[str, NDArray[np.generic]] = {"x_edges": edges[0], "y_edges": edges[1]}
     with figures.style():
         drawing, panels = figures.subplots(2, len(planes), (PANEL * len(planes) + 1.2, 2 * PANEL + 0.4))
