@@ -107,13 +107,12 @@ def test_the_hardest_sites_of_each_image_are_decided_first():
     assert torch.equal(equal[support.images.index == 0], torch.arange((support.images.index == 0).sum()))
 
 
-@pytest.mark.parametrize("rounds", [1, 3])
 @pytest.mark.parametrize("name", ["colours", "sites"])
-def test_no_site_knows_of_those_after_it(name, rounds):
+def test_no_site_knows_of_those_after_it(name):
     """Change the children of the sites of one rank: the likelihood of those of the same and of lower ranks stays."""
     images = jets(3, FINE, occupancy=0.5)
     level = Pyramid.of(images, 1).levels[0]
-    net = network(1, rounds=(rounds,), reach=(5,))
+    net = network(1)
     course = Course.of(level)
     tensor, _ = net.stages[0](describe(level, None, course), None)
     order = ranks_of(name, level.support, level.energy)
@@ -129,11 +128,10 @@ def test_no_site_knows_of_those_after_it(name, rounds):
             assert not torch.equal(before[order > rank], after[order > rank])
 
 
-@pytest.mark.parametrize("rounds", [1, 2])
-def test_draws_follow_the_likelihood(rounds):
+def test_draws_follow_the_likelihood():
     """The mean of 1 / p(drawn) is the number of possibilities, for sites that know others, too."""
     low = SparseImages.from_dense(np.full((1500, 2, 2), 30.0), Grid.square(1.0, 2))
-    net = network(1, rounds=(rounds,))
+    net = network(1)
     with torch.no_grad():
         drawn = net.sample(low, Grid.square(1.0, 4), np.arange(1500), seed=3, draw=0)
         level = Pyramid.of(drawn, 1).levels[0]
@@ -148,12 +146,6 @@ def test_draws_follow_the_likelihood(rounds):
         inverse = 1 / probability[order == rank].double()
         assert abs(inverse.mean() - PATTERNS) < 4 * inverse.std() / len(inverse) ** 0.5
     assert len(pattern_of(children).unique()) == PATTERNS
-
-
-def test_rounds_and_reach_are_of_each_stage_and_the_last_of_all_further_ones():
-    net = network(4, rounds=(3, 1), reach=(7, 5, 3), order=("sites", "sites", "sites", "colours"))
-    assert [len(stage.again) for stage in net.stages] == [2, 0, 0, 0]
-    assert [stage.earlier.weight.shape[-1] for stage in net.stages] == [7, 5, 3, 3]
 
 
 def test_what_is_learned_is_drawn():

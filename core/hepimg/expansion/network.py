@@ -1,7 +1,7 @@
 """Expansion: the network of all stages, as a likelihood to train with and as a generator."""
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -26,8 +26,6 @@ NO_BOUNDS = Bounds()
 KNOWN = 9
 """Numbers that are known of a site before any network."""
 
-Option = TypeVar("Option")
-
 NUMBERS = 7
 """Random numbers of a site: one for the pattern, two for each split."""
 
@@ -49,9 +47,6 @@ class Expansion(nn.Module):
         emphasis: how much more the likelihood of hard cells counts, see :meth:`weights`.
         dense: convolve over all cells, empty ones included; slow, for comparison.
         conditions: further numbers that are known of each image, such as its class.
-        rounds: of each stage, how often a site listens to those decided before it; the last also for all further ones.
-        reach: of each stage, size of the neighbourhood whose decisions it hears, odd; the last also for all further
-            ones; none: as ``kernel``.
     """
 
     def __init__(
@@ -65,19 +60,17 @@ class Expansion(nn.Module):
         emphasis: float = 0.0,
         dense: bool = False,
         conditions: int = 0,
-        rounds: Sequence[int] = (1,),
-        reach: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.emphasis = emphasis
-        self.orders = [_of(order, number) for number in range(stages)]
+        self.orders = [order[min(number, len(order) - 1)] for number in range(stages)]
         self.stages = nn.ModuleList()
         make_body = DenseBody if dense else SparseBody
         for number in range(stages):
-            body = make_body(KNOWN + conditions, channels, _of(blocks, number), kernel, first=number == 0)
+            count = blocks[min(number, len(blocks) - 1)]
+            body = make_body(KNOWN + conditions, channels, count, kernel, first=number == 0)
             held = bounds._replace(ceiling=bounds.ceiling * CHILDREN ** (stages - 1 - number))
-            heard = 0 if self.orders[number] == "none" else _of(reach or (kernel,), number)
-            self.stages.append(Stage(body, channels, held, heard, _of(rounds, number)))
+            self.stages.append(Stage(body, channels, held, kernel if self.orders[number] != "none" else 0))
 
     @property
     def _stages(self) -> list[Stage]:
@@ -154,11 +147,6 @@ class Expansion(nn.Module):
         support = level.support.to("cpu")
         values = level.energy.cpu().numpy().astype(np.float32)[:, None]
         return SparseImages(grid, images.channels[:1], support.offsets.numpy(), support.cells.numpy(), values)
-
-
-def _of(options: Sequence[Option], stage: int) -> Option:
-    """Of one stage; the last also of all further ones."""
-    return options[min(stage, len(options) - 1)]
 
 
 def describe(level: Level, parent: Level | None, course: Course, condition: Tensor | None = None) -> SparseTensor:

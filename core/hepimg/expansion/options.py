@@ -27,16 +27,6 @@ class ExpansionOptions(Options):
         description="how the sites of each stage are decided, the last also for all further ones: sites: one after the "
         "other, the hardest first, each knowing those before it; colours: in four groups; none: independently",
     )
-    rounds: tuple[PositiveInt, ...] = Field(
-        (1,),
-        min_length=1,
-        description="how often a site listens to those decided before it, of each stage; the last also for all further",
-    )
-    reach: tuple[PositiveInt, ...] = Field(
-        (),
-        description="size of the neighbourhood whose decisions a site hears, odd, of each stage, the last also for all "
-        "further ones; none: as kernel",
-    )
     emphasis: float = Field(
         20.0,
         ge=0,
@@ -47,8 +37,6 @@ class ExpansionOptions(Options):
     def _check(self) -> Self:
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, found {self.kernel}")
-        if any(size % 2 == 0 for size in self.reach):
-            raise ValueError(f"reach must be odd, found {list(self.reach)}")
         return self
 
 

@@ -1,7 +1,5 @@
 """Stage: one doubling of the resolution."""
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -29,10 +27,9 @@ class Stage(nn.Module):
         channels: features per site.
         bounds: of the energy of an active cell, GeV.
         kernel: size of the neighbourhood whose decisions a site knows; 0: decisions are independent.
-        rounds: how often a site listens to those decisions, each time with what it has made of them before.
     """
 
-    def __init__(self, body: Body, channels: int, bounds: Bounds, kernel: int, rounds: int = 1) -> None:
+    def __init__(self, body: Body, channels: int, bounds: Bounds, kernel: int) -> None:
         super().__init__()
         self.body = body
         self.pattern = PatternHead(channels, bounds)
@@ -43,7 +40,6 @@ class Stage(nn.Module):
             self.earlier = OrderedConv2d(channels, channels, kernel, bias=False)
             self.steering = Steering(channels)
             self.hear, self.mix = nn.Linear(channels, channels), nn.Linear(channels, channels)
-            self.again = nn.ModuleList([Listening(channels, kernel) for _ in range(rounds - 1)])
 
     def forward(self, known: SparseTensor, coarser: State | None) -> tuple[SparseTensor, State]:
         """(n_sites, channels) features of the sites, and what the next stage expands.
@@ -67,13 +63,10 @@ class Stage(nn.Module):
         pattern = pattern_of(level.children)
         features = tensor.features
         if self.is_ordered:
-            told = self._told(features, pattern, level.children, level.energy)
+            told = tensor.replace(self._told(features, pattern, level.children, level.energy))
             done = course.done_before(course.moves(level.children), order)
             steered = self.steering(self.steering.aim(tensor, course), course, done)
-            features = self._mixed(features, self.earlier(tensor.replace(told), order).features + steered)
-            for listening in self._again:
-                heard = listening.earlier(tensor.replace(listening.told(told, features)), order).features
-                features = listening(features, heard)
+            features = self._mixed(features, self.earlier(told, order).features + steered)
         chosen = self.pattern(features, level.energy).gather(1, pattern[:, None]).squeeze(1)
         return torch.stack([-chosen, self.shares.nll(features, pattern, level.children)], 1)
 
@@ -90,29 +83,20 @@ class Stage(nn.Module):
         """
         if not self.is_ordered:
             return self._draw(tensor.features, level.energy, numbers)[1]
-        told = [torch.zeros_like(tensor.features) for _ in range(1 + len(self.again))]
+        told = torch.zeros_like(tensor.features)
         energy = level.energy
         children = energy.new_zeros(len(energy), CHILDREN)
         aim, done = self.steering.aim(tensor, course), course.nothing()
         for now in range(int(order.max()) + 1 if len(order) else 0):
             sites = (order == now).nonzero().squeeze(1)
             image = course.image[sites]
-            heard = self.earlier(tensor.replace(told[0]), order, now).features[sites]
+            heard = self.earlier(tensor.replace(told), order, now).features[sites]
             steered = self.steering(aim, course, done[image], sites)
-            made = [self._mixed(tensor.features[sites], heard + steered)]
-            for listening, of_earlier in zip(self._again, told[1:], strict=True):
-                heard = listening.earlier(tensor.replace(of_earlier), order, now).features[sites]
-                made.append(listening(made[-1], heard))
-            pattern, children[sites] = self._draw(made[-1], energy[sites], numbers[sites])
-            told[0][sites] = says = self._told(tensor.features[sites], pattern, children[sites], energy[sites])
-            for listening, of_all, before in zip(self._again, told[1:], made, strict=False):
-                of_all[sites] = listening.told(says, before)
+            features = self._mixed(tensor.features[sites], heard + steered)
+            pattern, children[sites] = self._draw(features, energy[sites], numbers[sites])
+            told[sites] = self._told(tensor.features[sites], pattern, children[sites], energy[sites])
             done = done.index_add(0, image, course.moves(children[sites], sites))
         return children
-
-    @property
-    def _again(self) -> "list[Listening]":
-        return cast("list[Listening]", list(self.again))
 
     def _draw(self, features: Tensor, energy: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         pattern = choose(self.pattern(features, energy), numbers[:, 0])
@@ -129,28 +113,3 @@ class Stage(nn.Module):
         """(n, channels) features of sites, and what they heard of those decided before."""
         mixed: Tensor = (features + self.mix((self.hear(features) + heard).relu_())).relu_()
         return mixed
-
-
-class Listening(nn.Module):
-    """A further round of hearing what became of the sites before: these tell, with it, what they had heard themselves.
-
-    Args:
-        channels: features per site.
-        kernel: size of the neighbourhood that is heard.
-    """
-
-    def __init__(self, channels: int, kernel: int) -> None:
-        super().__init__()
-        self.say = nn.Linear(channels, channels)
-        self.earlier = OrderedConv2d(channels, channels, kernel, bias=False)
-        self.hear, self.mix = nn.Linear(channels, channels), nn.Linear(channels, channels)
-
-    def told(self, decision: Tensor, features: Tensor) -> Tensor:
-        """(n, channels) what decided sites tell: what became of them, and their features before it."""
-        told: Tensor = (decision + self.say(features)).relu_()
-        return told
-
-    def forward(self, features: Tensor, heard: Tensor) -> Tensor:
-        """(n, channels) features of sites that have heard."""
-        added: Tensor = self.mix((self.hear(features) + heard).relu_())
-        return features + added
