@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt, model_validator
 
-from hepimg.components import Column, Field, Image, Options, Port, Ports, Predictions, Run, State
+from hepimg.components import Column, Field, Options, Port, Predictions, Run, State
 from hepimg.errors import DataError
 from hepimg.training.options import FitOptions
 from hepimg.weights import mean_weight
@@ -53,6 +53,18 @@ class UNetOptions(Options):
         return self
 
 
+class UNetLoss(LossOptions):
+    """As of all cleaners, but the mean is asked for."""
+
+    cells: Literal["log", "squared", "absolute"] = Field("squared", description="of each cell; log is that of pumml")
+
+
+class UNetFit(FitOptions):
+    """As of all networks, but for the length."""
+
+    epochs: int = Field(default=12, ge=1, description="passes over the training rows")
+
+
 class PileupUNet(PileupTask):
     """Says of each active neutral cell which part of it is hard scatter, from the active cells around it.
 
@@ -66,24 +78,21 @@ class PileupUNet(PileupTask):
     columns: tuple[str, ...] = Field(
         (), description="columns that the network is told of each jet, such as n_pileup or rho; of any unit and size"
     )
-    loss: LossOptions = Field(LossOptions(cells="squared"), description="what is made small; log is that of pumml")
+    loss: UNetLoss = Field(UNetLoss(), description="what is made small")
     network: UNetOptions = Field(UNetOptions(), description="the network")
-    training: FitOptions = Field(FitOptions(epochs=12), alias="fit", description="how it is trained")
+    training: UNetFit = Field(UNetFit(), alias="fit", description="how it is trained")
 
     def reads(self) -> Sequence[Port]:
         """The four images, and the columns."""
         return (*super().reads(), *map(Column, self.columns))
 
-    def writes(self, ports: Ports) -> Sequence[Port]:
-        """The image ``neutral``: what is left of the neutral one.
-
-        Raises:
-            ValueError: the grids do not fit together, or not to the levels of the network.
-        """
-        written = super().writes(ports)
-        grids = [port.grid for name in self.images if isinstance(port := ports[name], Image) and port.grid is not None]
-        self._levels(halvings_of(grids))
-        return written
+    def check_halvings(self, halvings: int) -> None:
+        """Tracks are seen on each grid between theirs and the neutral one."""
+        if len(self.network.charged) != halvings + 1:
+            raise ValueError(
+                f"tracks are seen on {halvings + 1} grids, down to the neutral one: network.charged needs as many "
+                f"numbers, found {len(self.network.charged)}"
+            )
 
     def fit(self, train: Dataset, valid: Dataset, run: Run) -> State:
         """Train the network.
@@ -171,18 +180,7 @@ class PileupUNet(PileupTask):
             values[:, number] = column
         return values
 
-    def _levels(self, halvings: int) -> None:
-        if len(self.network.charged) != halvings + 1:
-            raise ValueError(
-                f"tracks are seen on {halvings + 1} grids, down to the neutral one: network.charged needs as many "
-                f"numbers, found {len(self.network.charged)}"
-            )
-
     def _build(self, halvings: int, columns: tuple[NDArray[Any], NDArray[Any]]) -> SparseCleaner:
         from hepimg_pileup.unet import SparseCleaner
 
-        try:
-            self._levels(halvings)
-        except ValueError as error:
-            raise DataError(str(error), where=f"task {self.name}") from error
         return SparseCleaner(halvings, columns, **dict(self.network))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import PositiveInt, field_validator
 
-from hepimg.components import Field, Image, Options, Port, Ports, Predictions, Run, State
+from hepimg.components import Field, Options, Predictions, Run, State
 from hepimg.errors import DataError
 from hepimg.training.options import FitOptions
 from hepimg.weights import mean_weight
-from hepimg_pileup.task import PileupTask, halvings_of
+from hepimg_pileup.task import PileupTask
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,6 +41,16 @@ class Convolutions(Options):
         return kernel
 
 
+class PummlFit(FitOptions):
+    """The paper's batches and rate, without decay; the rate goes through one cycle."""
+
+    epochs: int = Field(default=25, ge=1, description="passes over the training rows")
+    batch_size: int = Field(default=50, ge=2, description="rows of a step")
+    learning_rate: float = Field(default=1e-3, gt=0, description="largest learning rate of the cycle")
+    weight_decay: float = Field(default=0.0, ge=0, description="decay of kernels")
+    clip: float | None = Field(default=None, gt=0, description="largest norm of the gradient; null: any")
+
+
 class Pumml(PileupTask):
     """PUMML (Komiske, Metodiev, Nachman and Schwartz, arXiv:1707.08600): pileup mitigation on images.
 
@@ -53,22 +63,15 @@ class Pumml(PileupTask):
     libraries: ClassVar[tuple[str, ...]] = ("lightning",)
 
     network: Convolutions = Field(Convolutions(), description="the network")
-    training: FitOptions = Field(
-        FitOptions(epochs=25, batch_size=50, learning_rate=1e-3, weight_decay=0.0, clip=None),
-        alias="fit",
-        description="how it is trained; by default in batches of 50 with rates up to 0.001 and without decay",
-    )
+    training: PummlFit = Field(PummlFit(), alias="fit", description="how it is trained")
 
-    def writes(self, ports: Ports) -> Sequence[Port]:
-        """The image ``neutral``: what is left of the neutral one.
-
-        Raises:
-            ValueError: the grids do not fit together, or not to the number of convolutions.
-        """
-        written = super().writes(ports)
-        grids = [port.grid for name in self.images if isinstance(port := ports[name], Image) and port.grid is not None]
-        self._check_halvings(halvings_of(grids))
-        return written
+    def check_halvings(self, halvings: int) -> None:
+        """Each convolution halves the grid once."""
+        if len(self.network.filters) != halvings:
+            raise ValueError(
+                f"the grid of the tracks is to be halved {halvings} times, network.filters has "
+                f"{len(self.network.filters)} convolutions of stride two"
+            )
 
     def fit(self, train: Dataset, valid: Dataset, run: Run) -> State:
         """Train the network.
@@ -86,7 +89,7 @@ class Pumml(PileupTask):
         def prepare(sample: Sample) -> tuple[Tensor, ...]:
             import torch
 
-            *seen, neutral, truth = self._checked(sample)
+            *seen, neutral, truth = self.seen(sample)
             self.known(neutral, truth)
             weight = torch.from_numpy((sample.column("weight") / mean).astype(np.float32))
             return _charged(seen), _dense(neutral), _dense(truth), weight
@@ -104,7 +107,7 @@ class Pumml(PileupTask):
         from hepimg.images import SparseImages
         from hepimg.training.state import load_state
 
-        *charged, neutral, _ = self._checked(sample)
+        *charged, neutral, _ = self.seen(sample)
         network = self._build()
         load_state(network, state)
         network.to(run.device).eval()
@@ -125,21 +128,6 @@ class Pumml(PileupTask):
         predicted, true, measured = (tensor.sum((1, 2, 3)) for tensor in cells)
         losses = jet_losses(self.loss, of_cells, (predicted, true, measured), neutral[0].numel())
         return (weight * losses).mean()
-
-    def _checked(self, sample: Sample) -> list[SparseImages]:
-        images = self.seen(sample)
-        try:
-            self._check_halvings(halvings_of([one.grid for one in images]))
-        except ValueError as error:
-            raise DataError(str(error), where=f"task {self.name}") from error
-        return images
-
-    def _check_halvings(self, wanted: int) -> None:
-        if len(self.network.filters) != wanted:
-            raise ValueError(
-                f"the grid of the tracks is to be halved {wanted} times, network.filters has "
-                f"{len(self.network.filters)} convolutions of stride two"
-            )
 
     def _build(self) -> nn.Module:
         from hepimg_pileup.convolutional import ConvolutionalNetwork

@@ -60,26 +60,30 @@ class PileupTask(Task):
         """The image ``neutral``: what is left of the neutral one.
 
         Raises:
-            ValueError: the grids do not fit together.
+            ValueError: the grids do not fit together, or not to the network.
         """
         found = [ports.get(name) for name in self.images]
         grids = [port.grid for port in found if isinstance(port, Image) and port.grid is not None]
         if len(grids) < len(found):
             raise ValueError(f"{', '.join(self.images)} must be images on known grids")
-        halvings_of(grids)
+        self.check_halvings(halvings_of(grids))
         neutral = ports[self.neutral]
         assert isinstance(neutral, Image)
         return (Image("neutral", neutral.grid, neutral.channels[:1]),)
+
+    def check_halvings(self, halvings: int) -> None:
+        """Raise ValueError where the network does not halve the grid of the tracks as often as it takes."""
+        raise NotImplementedError
 
     def seen(self, sample: Sample) -> list[SparseImages]:
         """The four images of these rows.
 
         Raises:
-            DataError: their grids do not fit together, or the truth is more than what was measured.
+            DataError: their grids do not fit together, or not to the network.
         """
         images = [sample.image(name) for name in self.images]
         try:
-            halvings_of([one.grid for one in images])
+            self.check_halvings(halvings_of([one.grid for one in images]))
         except ValueError as error:
             raise DataError(str(error), where=f"task {self.name}") from error
         return images
