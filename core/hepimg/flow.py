@@ -142,7 +142,8 @@ class _Check:
                 continue
             told = len(self.problems)
             self.read(entry.task, ports, entry.place)
-            self.judge_samples(entry.task, {*entry.train, *entry.apply}, entry.place)
+            self.judge_samples(entry.task.reads(), {*entry.apply}, entry.place)
+            self.judge_samples(entry.task.learns_from(), {*entry.train}, entry.place)
             self.judge_rows(entry)
             if entry.saved and not self.problems:
                 stored = sample_ports(next(iter(analysis.samples.values())))
@@ -165,7 +166,7 @@ class _Check:
                 faulty.add(entry.place)
         for metric in analysis.evaluate:
             self.read(metric.metric, ports, metric.place)
-            self.judge_samples(metric.metric, set(metric.metric.samples()), metric.place)
+            self.judge_samples(metric.metric.reads(), set(metric.metric.samples()), metric.place)
             if not analysis.samples_of(metric.metric):
                 self.complain(metric.place, "no sample has all the predictions that are read: see apply of their tasks")
             if not self.problems:
@@ -177,9 +178,9 @@ class _Check:
             self.complain(("data", "split"), "evaluate needs test rows: the third fraction is 0")
         return self.problems
 
-    def judge_samples(self, reader: Component, samples: set[str], place: Place) -> None:
+    def judge_samples(self, read: Sequence[Port], samples: set[str], place: Place) -> None:
         """The predictions that are read must have been made for the samples that are asked for."""
-        for port in reader.reads():
+        for port in read:
             upstream = self.analysis.tasks.get(task_of(port.name))
             missing = samples - set(upstream.apply) if upstream else set()
             if upstream and missing:

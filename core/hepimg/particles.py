@@ -13,6 +13,9 @@ from hepimg.rows import Rows, take_rows
 
 Floats = NDArray[np.floating[Any]]
 
+HARD_VERTEX = 0
+"""The field ``vertex`` of particles of the hard scatter; others are of pileup."""
+
 
 @dataclass(frozen=True)
 class Particles:

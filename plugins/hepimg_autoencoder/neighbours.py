@@ -72,8 +72,8 @@ class Neighbours(Task):
         least = np.array([self._least(name, samples) for name in self.columns])
         table = np.concatenate([self._table(sample, least) for sample in samples])
         mean, spread = table.mean(axis=0), table.std(axis=0)
-        learned = {name: np.concatenate([sample.column(name) for sample in samples]) for name in self.columns}
-        if same := [name for name, values in learned.items() if (np.ptp(values, axis=0) == 0).any()]:
+        owner = [name for name in self.columns for _ in range(math.prod(samples[0].column(name).shape[1:]))]
+        if same := dict.fromkeys(name for name, width in zip(owner, np.ptp(table, axis=0), strict=True) if width == 0):
             raise DataError(f"the columns {', '.join(same)} are the same for all jets", fix="Leave them out.")
         return {"mean": mean, "spread": spread, "least": least, "jets": (table - mean) / spread}
 
@@ -122,7 +122,8 @@ class Neighbours(Task):
         """
         columns = []
         for name, smallest in zip(self.columns, least, strict=True):
-            values = sample.column(name).astype(np.float64).reshape(len(sample), -1 if len(sample) else 1)
+            column = sample.column(name).astype(np.float64)
+            values = column.reshape(len(sample), math.prod(column.shape[1:]))
             if not np.isfinite(values).all():
                 raise DataError(f"{name} is not finite for all jets", where="neighbours")
             if name in self.log:

@@ -29,10 +29,12 @@ class Nearest(Task):
     Two fine images of the same jet, moved by one cell, have nothing in common.  So images are pooled first, and
     divided by the root of the sum of their squares: the distance sqrt(2 - 2 cos) is 0 for copies, whatever their
     energy, and sqrt(2) for images without a cell in common.  Copies are nearer than true test images are, which the
-    generator has not seen: the metric ``quantile`` counts them.  Mirror images count as other ones; random steps rest.
+    generator has not seen: the metric ``quantile`` counts them.  Mirror images and turned ones count as other ones, and
+    random steps rest: what a generator has learned turned at random cannot be found here.
     """
 
     name: ClassVar[str] = "nearest"
+    only_learned: ClassVar[bool] = True
 
     image: str = Field("image", description="true image, its first channel: what is learned from, and distance_true")
     generated: str = Field(description="generated image, such as grow.image, on the same grid")

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from hepimg.components import Collection, Field, Options, Port, Ports, RowKind, Step
+from hepimg.particles import HARD_VERTEX
 from hepimg_jets.columns import require_new
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample
 
 Floats = NDArray[np.float64]
-
-HARD_VERTEX = 0
 
 
 class Tracks(Options):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from hepimg.components import Field
-from hepimg_jets.mitigation import HARD_VERTEX, Floats, Mitigation, Tracks
+from hepimg.particles import HARD_VERTEX
+from hepimg_jets.mitigation import Floats, Mitigation, Tracks
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged

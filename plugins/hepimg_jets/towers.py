@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import Collection, Field, Grid, Port, Ports, RowKind, Step
+from hepimg.particles import HARD_VERTEX
 from hepimg_jets.calorimeter import PASSING, energies
 from hepimg_jets.cells import DetectorGrid, fill
 from hepimg_jets.columns import given, require_new
-from hepimg_jets.mitigation import HARD_VERTEX, Tracks
+from hepimg_jets.mitigation import Tracks
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged, Sample

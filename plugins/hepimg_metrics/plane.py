@@ -30,7 +30,9 @@ class Plane(Metric):
 
     What lies beyond the bins is one bin more.  ``<task>.plane_triangle@<class>`` is the triangular discriminator
     1/2 sum (p - q)^2 / (p + q) of the fractions p and q of all bins, 0 for equal planes and 1 for planes without a bin
-    in common; ``<truth>.plane_triangle_floor@<class>`` is its mean between two independent true samples of this size.
+    in common; ``<truth>.plane_triangle_floor@<class>`` is its mean between two independent true samples of this size,
+    by halves of the truth as if it fell as 1 / N: where bins are nearly empty it falls less, so the floor is some 7 %
+    too low with 10,000 jets, a quarter with 300.
     ``<task>.plane_chi2@<class>`` is chi2 over the degrees of freedom, in bins with at least ten jets, true and
     generated together: 1 where nothing differs.  Errors by the bootstrap.
     """

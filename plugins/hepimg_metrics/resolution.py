@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Numbers = dict[str, Estimate]
 
+LEAST = 10
+"""Rows of a bin: quantiles of fewer tell little."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^\w+$")]
 
 
@@ -110,7 +113,9 @@ class Resolution(Metric):
             DataError: there are no rows, or a column of a jet or of the bins is not finite.
         """
         classes = rows_of_classes(test, self.name)
-        columns = [column for view in self._views.values() for column in view.columns.values()]
+        columns = [
+            view.columns[name] for view in self._views.values() if view.columns for name in view.known(self.names)
+        ]
         check_finite(test, columns if self.against is None else [*columns, self.against.column], self.name)
         values = {name: view.observables(self.names, test) for name, view in self._views.items()}
         weight = test.column("weight").astype(np.float64)
@@ -162,11 +167,13 @@ class Resolution(Metric):
         values: Mapping[str, Mapping[str, Floats]],
         every: Floats,
     ) -> Numbers:
-        """Bias and half width in each bin that holds rows."""
+        """Bias and half width in each bin that holds :data:`LEAST` rows."""
         numbers: Numbers = {}
         bins = {} if self.against is None else self.against.rows(test)
         for label, rows in classes.items():
             for bin_name, inside in bins.items():
+                if np.count_nonzero(rows & inside & (every[0] > 0)) < LEAST:
+                    continue
                 found = self._differences(f"{label},{bin_name}", rows & inside, values, every)
                 numbers |= {key: found[key] for key in found if key.split("@")[0].endswith((".bias", ".half_width"))}
         return numbers
@@ -183,11 +190,12 @@ class Resolution(Metric):
 
         seen = {name: {of: found[name] for of, found in values.items() if name in found} for name in self.names}
         drawn = [draw_distributions(name, columns, classes, weight) for name, columns in seen.items()]
+        several = {name: columns for name, columns in seen.items() if len(columns) > 1}
         if self.relative:
-            drawn += [draw_differences(name, columns, classes, weight) for name, columns in seen.items()]
+            drawn += [draw_differences(name, columns, classes, weight) for name, columns in several.items()]
         if self.against is not None:
             column, edges = self.against.column, self.against.edges
             bins, unit = list(self.against.rows(test)), test.units.get(column, "")
-            for name, (_, *others) in seen.items():
+            for name, (_, *others) in several.items():
                 drawn.append(draw_against(name, others, [*classes], binned, bins, np.array(edges), (column, unit)))
         return drawn

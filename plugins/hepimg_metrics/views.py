@@ -27,7 +27,8 @@ class View(Options):
     collections: tuple[str, ...] = Field((), description="collections, such as [tracks]")
     images: tuple[str, ...] = Field((), description="images, such as [unet.neutral]")
     columns: dict[ObservableName, str] = Field(
-        {}, description="observables that columns hold, such as {pt: subtracted_pt}; others are not known then"
+        {},
+        description="observables that columns hold, such as {pt: subtracted_pt}; others are then not known",
     )
 
     @model_validator(mode="after")

@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepimg.components import Field, Options
+from hepimg.particles import HARD_VERTEX
 
 if TYPE_CHECKING:
     from hepimg.sample import Ragged
-
-HARD_VERTEX = 0
-"""The number that the step ``overlay`` gives the hard scatter."""
 
 
 class Choice(Options):

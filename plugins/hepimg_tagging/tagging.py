@@ -72,7 +72,7 @@ class Tagging(Task):
         """The score.
 
         Raises:
-            ValueError: an image has no channel pt, the images are on different grids, or a mirror image would be wrong.
+            ValueError: no channel pt, different grids or channels of the two images, or a mirror image would be wrong.
         """
         images = [port for name in (self.image, self.learned) if isinstance(port := ports.get(name), Image)]
         for image in images:
@@ -82,6 +82,10 @@ class Tagging(Task):
                 raise ValueError(f"mirror turns cells, not what is signed in them; {image.name} has signed channels")
         if len({image.grid for image in images} - {None}) > 1:
             raise ValueError(f"{self.image} and {self.learned} are on different grids; needed: the same")
+        channels = {tuple(channel.name for channel in image.channels) for image in images if image.channels}
+        if len(channels) > 1:
+            names = " and ".join(", ".join(some) for some in sorted(channels))
+            raise ValueError(f"{self.image} and {self.learned} have different channels, {names}; needed: the same")
         return (Column("score"),)
 
     def samples(self) -> Sequence[str]:

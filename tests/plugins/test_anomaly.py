@@ -114,6 +114,8 @@ def test_logarithms_and_several_numbers_of_a_column_are_columns_too(tmp_path: Pa
     task = Neighbours(columns=("code", "distance"), log=("distance",), neighbours=2)
     train, valid, _ = datasets({"one": ordinary}, tmp_path)
     said = task.predict(task.fit(train, valid, make_run(tmp_path / "run")), some, make_run(tmp_path / "run"))
+    none = task.predict(task.fit(train, valid, make_run(tmp_path / "run")), some[:0], make_run(tmp_path / "run"))
+    assert none["distance"].shape == (0,)
     learned = train.load(["distance"]).column("distance")
     least = learned[learned > 0].min()
     split = [
@@ -145,6 +147,9 @@ def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
     flat, _, _ = datasets({"one": table(100, n=np.full(100, 0.1))}, tmp_path / "flat")
     with pytest.raises(DataError, match="the columns n are the same for all jets"):
         Neighbours(columns=("n", "loss")).fit(flat, valid, run)
+    clipped, _, _ = datasets({"one": table(100, n=np.where(np.arange(100) % 3, 5, 0))}, tmp_path / "clipped")
+    with pytest.raises(DataError, match="the columns n are the same for all jets"):
+        Neighbours(columns=("n", "loss"), log=("n",)).fit(clipped, valid, run)
     holes = table(20, loss=np.full(20, np.nan))
     for task in (Neighbours(columns=("n", "loss")), Anomaly.model_validate({"parts": PARTS})):
         known, validation, _ = datasets({"one": table(100)}, tmp_path / task.name)

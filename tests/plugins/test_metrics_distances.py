@@ -43,6 +43,28 @@ def judge(truth: SparseImages, made: SparseImages) -> dict[str, Any]:
     return dict(metric.evaluate(rows_of(truth, made), 1).numbers)
 
 
+def test_rows_of_the_same_jets_are_no_likeness_of_the_samples() -> None:
+    random = np.random.default_rng(3)
+    common, *own = random.normal(size=(3, 400, 4))
+    first, second = (0.9 * common + np.sqrt(1 - 0.81) * each for each in own)
+    weights = random.uniform(0.5, 1.5, 400)
+    kernel = np.array([[(x @ y / 4 + 1) ** 4 for y in second[:20]] for x in first[:20]])
+    pairs = np.outer(weights[:20], weights[:20]) * (1 - np.eye(20))
+    difference = discrepancy(first[:20], second[:20], weights[:20], weights[:20], paired=True) - discrepancy(
+        first[:20], second[:20], weights[:20], weights[:20]
+    )
+    every = np.outer(weights[:20], weights[:20])
+    assert difference == pytest.approx(
+        2 * np.sum(every * kernel) / every.sum() - 2 * np.sum(pairs * kernel) / pairs.sum()
+    )
+    batches = [(first[k : k + 100], weights[k : k + 100]) for k in range(0, 400, 100)]
+    others = [(second[k : k + 100], weights[k : k + 100]) for k in range(0, 400, 100)]
+    value, error = median(batches, others, paired=True)  # type: ignore[misc]
+    biased, _ = median(batches, others)  # type: ignore[misc]
+    assert abs(value) < 4 * error
+    assert biased < value
+
+
 @few
 @given(st.integers(1, 5), st.integers(0, 100))
 def test_frechet_is_the_formula(features: int, seed: int) -> None:

@@ -212,6 +212,27 @@ def test_jets_of_several_parts_and_jets_known_by_columns() -> None:
     assert "known" not in "".join(result.figures[-1].data)
 
 
+def test_an_observable_that_one_jet_alone_has_and_bins_of_few_rows() -> None:
+    rows = toy(60).with_columns(known_pt=np.ones(60), unused=np.full(60, np.nan), x=np.arange(60.0))
+    metric = Resolution.model_validate(
+        {
+            "names": ["mass", "pt"],
+            "jets": {
+                "whole": {"collections": ["constituents"]},
+                "known": {"columns": {"pt": "known_pt", "girth": "unused"}},
+            },
+            "relative": True,
+            "against": {"column": "x", "edges": [0, 3, 60]},
+            "replicas": 5,
+        }
+    )
+    result = metric.evaluate(rows, 1)
+    assert [figure.name for figure in result.figures] == [
+        *("resolution-mass", "resolution-pt", "residual-pt", "against-pt")
+    ]
+    assert {key.split(",")[1] for key in result.numbers if "," in key} == {"x=3-60"}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

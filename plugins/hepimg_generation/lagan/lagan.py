@@ -46,6 +46,7 @@ class Lagan(Task):
     name: ClassVar[str] = "lagan"
     libraries: ClassVar[tuple[str, ...]] = ("lightning",)
     only_learned: ClassVar[bool] = True
+    needs_validation: ClassVar[bool] = True
 
     image: str = Field("image", description="image to learn, with one channel; published: 25 x 25 cells")
     scale: PositiveFloat = Field(100.0, description="what cells are divided by before the networks, GeV")

@@ -109,7 +109,7 @@ class _Blocks:
         return extrapolated(self.moments[: BLOCKS // 2], self.moments[BLOCKS // 2 :])
 
     def kernel(self, other: _Blocks) -> Found:
-        return median(self.parts, other.parts)
+        return median(self.parts, other.parts, paired=True)
 
     def kernel_of_halves(self) -> Found:
         return median(self.parts[: BLOCKS // 2], self.parts[BLOCKS // 2 :])

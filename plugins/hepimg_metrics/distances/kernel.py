@@ -16,7 +16,7 @@ LEAST = 2
 """Rows of a batch: of one, there is no pair."""
 
 
-def discrepancy(first: Floats, second: Floats, weights_1: Floats, weights_2: Floats) -> float:
+def discrepancy(first: Floats, second: Floats, weights_1: Floats, weights_2: Floats, *, paired: bool = False) -> float:
     """MMD^2 = <k(x, x')> + <k(y, y')> - 2 <k(x, y)> with k(x, y) = (x y / d + 1)^4, over pairs of different rows.
 
     The kernel is that of R. Kansal et al., arXiv:2211.10295; the estimate that of A. Gretton et al., JMLR 13 (2012)
@@ -27,26 +27,33 @@ def discrepancy(first: Floats, second: Floats, weights_1: Floats, weights_2: Flo
         second: (m, d) features y.
         weights_1: (n,) weights of x.
         weights_2: (m,) weights of y.
+        paired: whether row i of both is of one jet: what they have in common is no likeness of the samples, so these
+            pairs are left out, too.
     """
     within = _pairs(first, weights_1) + _pairs(second, weights_2)
-    across = weights_1 @ _kernel(first, second) @ weights_2 / (weights_1.sum() * weights_2.sum())
-    return float(within - 2 * across)
+    across, of_all = weights_1 @ _kernel(first, second) @ weights_2, weights_1.sum() * weights_2.sum()
+    if paired:
+        own = weights_1 * weights_2
+        across -= own @ (np.sum(first * second, axis=1) / first.shape[1] + 1) ** 4
+        of_all -= own.sum()
+    return float(within - 2 * across / of_all)
 
 
 def median(
-    first: Sequence[tuple[Floats, Floats]], second: Sequence[tuple[Floats, Floats]]
+    first: Sequence[tuple[Floats, Floats]], second: Sequence[tuple[Floats, Floats]], *, paired: bool = False
 ) -> tuple[float, float] | None:
     """The median discrepancy of several batches, and its error: 1.25 / sqrt(batches) of half the central 68 %.
 
     Args:
         first: features and weights of each batch of one sample.
         second: the same of the other.
+        paired: whether rows of both are of the same jets, in one order.
 
     Returns:
         None where there are not two batches.
     """
     found = [
-        discrepancy(x[:MOST], y[:MOST], wx[:MOST], wy[:MOST])
+        discrepancy(x[:MOST], y[:MOST], wx[:MOST], wy[:MOST], paired=paired)
         for (x, wx), (y, wy) in zip(first, second, strict=True)
         if min(len(x), len(y)) >= LEAST
     ]

@@ -32,6 +32,7 @@ class SuperresGan(Task):
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     name: ClassVar[str] = "superres_gan"
+    needs_validation: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("lightning",)
 
     high: str = Field("hr", description="fine image to learn from, with one channel; its grid is what comes out")
