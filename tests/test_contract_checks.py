@@ -40,6 +40,11 @@ class Options(BaseModel):
     bare: int = 1
 
 
+class Sizes(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    width: int = Field(1, description="of something")
+
+
 class GoodStep(Step):
     """Counts constituents."""
 
@@ -145,6 +150,10 @@ def test_toy_plugins_keep_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"apply": Step.apply}, "it has no method apply"),
         ({"__annotations__": {"bare": int}, "bare": 1}, "description=...\\) of Changed.bare is missing"),
         ({"__annotations__": {"o": Options}, "o": Field(Options(), description="d")}, "of Options.bare is missing"),
+        (
+            {"__annotations__": {"o": Sizes}, "o": Field(Sizes(width=2), description="d")},
+            "where a file gives one of them",
+        ),
         ({"model_config": ConfigDict(extra="ignore")}, "takes unknown options"),
         ({"model_config": ConfigDict(frozen=False)}, "is not frozen"),
         ({}, "worker processes cannot find"),

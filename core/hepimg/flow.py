@@ -10,7 +10,7 @@ from hepimg.analysis import Analysis, SampleEntry, TaskEntry
 from hepimg.components import Collection, Column, Component, Image, Port, Ports, Step
 from hepimg.errors import DataError, Problem, did_you_mean
 from hepimg.sample import Sample
-from hepimg.variants import explain_cycle, task_of
+from hepimg.variants import explain_cycle, task_of, tasks_behind
 from hepimg.yaml_lines import Place
 
 STORED: tuple[Port, ...] = (Column("event"), Column("weight"))
@@ -32,8 +32,7 @@ def check_flow(analysis: Analysis) -> list[Problem]:
 
 def depends_on(entry: TaskEntry) -> list[str]:
     """The tasks whose predictions or networks a task uses."""
-    read = [task for port in entry.task.reads() if (task := task_of(port.name))]
-    return [*read, *entry.task.models()]
+    return [*tasks_behind(port.name for port in entry.task.reads()), *entry.task.models()]
 
 
 def in_order(analysis: Analysis) -> list[TaskEntry]:

@@ -28,7 +28,7 @@ from hepimg.shards import write_shard
 from hepimg.splits import Splits
 from hepimg.states import describe_model, read_state, write_state
 from hepimg.store import Cache, Unit, content_key, describe, installed_version
-from hepimg.variants import task_of
+from hepimg.variants import tasks_behind
 
 log = logging.getLogger("hepimg")
 
@@ -83,7 +83,7 @@ class Learner:
             wanted: what is to be read.
             rows: how many rows, drawn from all samples alike; None: all.
         """
-        said = list(dict.fromkeys(task for port in wanted if (task := task_of(port.name))))
+        said = tasks_behind(port.name for port in wanted)
         parts = []
         for name, left in self.splits.shares(samples, split, rows).items():
             for part in self.splits.parts(name, split, left):
@@ -242,8 +242,11 @@ class Learner:
         """Which splits of a sample are to be predicted, and how many rows of each; None: all."""
         rows: list[int | None] = []
         for reader in self.analysis.tasks.values():
-            if entry.name in map(task_of, _names(reader.task.reads())):
-                if sample in reader.train and entry.name in map(task_of, _names(reader.task.learns_from())):
+            of_all, of_learned = (
+                tasks_behind(port.name for port in ports) for ports in (reader.task.reads(), reader.task.learns_from())
+            )
+            if entry.name in of_all:
+                if sample in reader.train and entry.name in of_learned:
                     rows.append(self.splits.shares(reader.train, "train", reader.train_rows)[sample])
                 if "train" in (read := self._read_of(reader, sample)):
                     rows.append(read["train"])
@@ -292,10 +295,6 @@ class Learner:
             if isinstance(promised[name], Column) and not np.isfinite(np.asarray(values)).all():
                 raise ValueError(f"predict returned a {name} that is not finite")
         return said
-
-
-def _names(ports: Iterable[Port]) -> list[str]:
-    return [port.name for port in ports]
 
 
 def describe_libraries() -> dict[str, str]:

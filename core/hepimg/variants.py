@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -118,6 +118,11 @@ def _expanded(value: Any, known: Known) -> Any:
         task, _, output = item.rpartition(".") if isinstance(item, str) else ("", "", "")
         expanded += [f"{variant.name}.{output}" for variant in known[task]] if task in known else [item]
     return expanded
+
+
+def tasks_behind(names: Iterable[str]) -> list[str]:
+    """The tasks of those names that are predictions, each once."""
+    return list(dict.fromkeys(task for name in names if (task := task_of(name))))
 
 
 def task_of(name: str) -> str:

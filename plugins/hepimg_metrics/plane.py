@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from hepimg.components import Estimate, Evaluation, Figure, Image, Metric
+from hepimg.components import Estimate, Evaluation, Figure
 from hepimg.observables import ObservableName, compute
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import halves, resamples, spread
 from hepimg_metrics.closure.models import MOST, models_of
+from hepimg_metrics.generated import OfGenerated
 from hepimg_metrics.rows import rows_of_classes
 
 Floats = NDArray[np.float64]
@@ -25,7 +26,7 @@ LEAST = 10
 """Jets, true and generated together, of a bin that counts for chi2."""
 
 
-class Plane(Metric):
+class Plane(OfGenerated):
     """The plane of two observables of the pixels, such as mass and tau21, in bins over the bulk of the truth.
 
     What lies beyond the bins is one bin more.  ``<task>.plane_triangle@<class>`` is the triangular discriminator
@@ -39,7 +40,6 @@ class Plane(Metric):
 
     name: ClassVar[str] = "plane"
 
-    truth: str = Field(description="the true image")
     generated: list[str] = Field(
         description="generated images of the same rows, one of each task: grow.image ...", min_length=1, max_length=MOST
     )
@@ -51,16 +51,9 @@ class Plane(Metric):
 
     @model_validator(mode="after")
     def _check(self) -> Plane:
-        if self.truth in self.generated:
-            raise ValueError(f"truth and generated are both {self.truth}")
         if self.names[0] == self.names[1]:
             raise ValueError(f"both observables are {self.names[0]}")
-        models_of(self.generated, ())
         return self
-
-    def reads(self) -> Sequence[Image]:
-        """All images."""
-        return [Image(name) for name in (self.truth, *self.generated)]
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers and figures, see the class.

@@ -225,5 +225,8 @@ def test_it_learns_from_another_image(tmp_path: Path) -> None:
     ports = {"image": Image("image", GRID), "grow.image": Image("grow.image", Grid.square(0.8, 10))}
     with pytest.raises(ValueError, match="on different grids"):
         task.writes(ports)
+    channels = {"image": (PT, Channel("count")), "grow.image": (PT,)}
+    with pytest.raises(ValueError, match="different channels, pt and pt, count; needed: the same"):
+        task.writes({name: Image(name, GRID, some) for name, some in channels.items()})
     with pytest.raises(ValueError, match="image has signed channels"):
         task.writes({"image": Image("image", GRID, (PT, Channel("y", signed=True)))})

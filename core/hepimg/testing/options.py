@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from hepimg.components import Component, Metric, Source, Step, Task
 from hepimg.testing.promises import require
@@ -20,6 +20,11 @@ REQUIRED: Mapping[type[Component], tuple[str, ...]] = {
     Metric: ("evaluate",),
 }
 """The methods that a component of each kind must write itself."""
+
+ONE_GIVEN = (
+    "its default is not what its class is without options: where a file gives one of them, the others would change "
+    "too; give it a class with defaults of its own"
+)
 
 
 def check_component(component: type[Component]) -> None:
@@ -62,6 +67,16 @@ def _check_model(model: type[BaseModel], who: str) -> None:
             if not inner.__module__.startswith("hepimg."):
                 _check_model(inner, who)
         require(bool(field.description), who, f"Field(description=...) of {model.__name__}.{name} is missing")
+        if isinstance(field.default, BaseModel):
+            require(_is_plain(field.default), who, f"{model.__name__}.{name}: {ONE_GIVEN}")
+
+
+def _is_plain(default: BaseModel) -> bool:
+    """Whether it is what its class is without options, if that is anything."""
+    try:
+        return type(default)() == default
+    except ValidationError:
+        return True
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

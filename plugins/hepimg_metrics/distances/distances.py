@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from hepimg.components import Estimate, Evaluation, Image, Metric
+from hepimg.components import Estimate, Evaluation
 from hepimg.observables import ObservableName, compute
 from hepimg.sample import Sample
 from hepimg_metrics.bootstrap import blocks
@@ -17,6 +16,7 @@ from hepimg_metrics.closure.closure import NAMES
 from hepimg_metrics.closure.models import models_of
 from hepimg_metrics.distances.frechet import Moments, extrapolated
 from hepimg_metrics.distances.kernel import median
+from hepimg_metrics.generated import OfGenerated
 from hepimg_metrics.rows import rows_of_classes
 
 Floats = NDArray[np.float64]
@@ -27,12 +27,11 @@ BLOCKS = 20
 Found = tuple[float, float] | None
 
 
-class Distances(Metric):
+class Distances(OfGenerated):
     """Frechet and kernel distances between generated and true jets (R. Kansal et al., arXiv:2211.10295).
 
     The features are observables of the pixels, less the truth's mean, over its standard deviation (1 where they are
-    the same for all true jets).  Each number is of
-    a model and a class.  ``<task>.fpd@<class>`` is the Frechet distance between Gaussians of the same means and
+    the same for all true jets).  ``<task>.fpd@<class>`` is the Frechet distance between Gaussians of the same means and
     covariances, for infinitely many jets; ``<task>.kpd@<class>`` the median over batches of jets of MMD^2 with the
     kernel (x y / d + 1)^4, without bias.  Both are 0 on average where the truth could have been generated, and may be
     negative by chance; ``<truth>.fpd_floor@<class>`` and ``<truth>.kpd_floor@<class>``, of one half of the true jets
@@ -41,24 +40,13 @@ class Distances(Metric):
 
     name: ClassVar[str] = "distances"
 
-    truth: str = Field(description="the true image")
-    generated: list[str] = Field(
-        description="generated images of the same rows, one of each task: grow.image ...", min_length=1
-    )
     names: list[ObservableName] = Field(NAMES, description="observables of the pixels: mass, tau21 ...", min_length=1)
 
     @model_validator(mode="after")
     def _check(self) -> Distances:
-        if self.truth in self.generated:
-            raise ValueError(f"truth and generated are both {self.truth}")
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"an observable is named twice: {self.names}")
-        models_of(self.generated, ())
         return self
-
-    def reads(self) -> Sequence[Image]:
-        """All images."""
-        return [Image(name) for name in (self.truth, *self.generated)]
 
     def evaluate(self, test: Sample, seed: int) -> Evaluation:
         """Numbers, see the class; those are missing that there are too few jets for.
