@@ -21,8 +21,8 @@ from torch import Tensor
 
 from hepimg.expansion.pyramid import CHILDREN, Level
 
-MOVES = 4
-"""Numbers that a decision adds to those before: z d . x, both of z d, and the leeway that is used up."""
+MOVES = 5
+"""Numbers that a decision adds to those before: z d . x, both of z d, the leeway that is used up, and z^2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,7 @@ class Course:
         total: (n_images,) float64 energies.
         fraction: (n_sites,) float64, z.
         place: (n_sites, 2) float64, x.
+        centroid: (n_images, 2) float64, of the energy, from the middle of the image.
         offsets: (4, 2) float64, o.
         size: () float64, |o|^2.
         start: (n_images,) float64, J + |o|^2.  J_D is 0 if all energy is in one fine cell; with |o|^2 more it has a
@@ -44,17 +45,20 @@ class Course:
         leeway: (n_sites,) float64, the variance of what each adds to J if, with equal chances, it gives all its
             children the same or everything to any one of them.
         leeway_of_all: (n_images,) float64, sums of it.
+        squares: (n_images,) float64, sums of z^2.
     """
 
     image: Tensor
     total: Tensor
     fraction: Tensor
     place: Tensor
+    centroid: Tensor
     offsets: Tensor
     size: Tensor
     start: Tensor
     leeway: Tensor
     leeway_of_all: Tensor
+    squares: Tensor
 
     @classmethod
     def of(cls, level: Level) -> "Course":
@@ -74,24 +78,25 @@ class Course:
         start = none.index_add(0, image, fraction * place.square().sum(1)) + 2 * size
         along = (place * offsets[0]).square().sum(1)
         leeway = fraction.square() * (2 * along + fraction.square() * size.square() / 4)
-        of_all = none.index_add(0, image, leeway)
-        return cls(image, total, fraction, place, offsets, size, start, leeway, of_all)
+        of_all, squares = (none.index_add(0, image, part) for part in (leeway, fraction.square()))
+        return cls(image, total, fraction, place, centroid - 1, offsets, size, start, leeway, of_all, squares)
 
     def moves(self, children: Tensor, sites: Tensor | slice = slice(None)) -> Tensor:
-        """(n, 4) what the decisions of some sites add, which are (n, 4) float64 energies of their children."""
+        """(n, 5) what the decisions of some sites add, which are (n, 4) float64 energies of their children."""
         moved = (children @ self.offsets) / self.total[self.image[sites], None]
         along = (moved * self.place[sites]).sum(1, keepdim=True)
-        return torch.cat([along, moved, self.leeway[sites, None]], 1)
+        used = torch.stack([self.leeway[sites], self.fraction[sites].square()], 1)
+        return torch.cat([along, moved, used], 1)
 
     def nothing(self) -> Tensor:
-        """(n_images, 4) what has been done when no site is decided."""
+        """(n_images, 5) what has been done when no site is decided."""
         return self.total.new_zeros(len(self.total), MOVES)
 
     def done_before(self, moves: Tensor, order: Tensor) -> Tensor:
-        """(n_sites, 4) sums of the moves of those sites of the same image that are decided before each.
+        """(n_sites, 5) sums of the moves of those sites of the same image that are decided before each.
 
         Args:
-            moves: (n_sites, 4) of all sites.
+            moves: (n_sites, 5) of all sites.
             order: (n_sites,) when each is decided.
         """
         ranks = int(order.max()) + 2 if len(order) else 1
@@ -100,6 +105,6 @@ class Course:
         return sums.view(-1, ranks, MOVES).cumsum(1).view(-1, MOVES)[slot]
 
     def now(self, done: Tensor, image: Tensor) -> Tensor:
-        """(n,) J_D + |o|^2 of some images in which (n, 4) moves have been made."""
+        """(n,) J_D + |o|^2 of some images in which (n, 5) moves have been made."""
         moved = self.start[image] + 2 * done[:, 0] - done[:, 1:3].square().sum(1)
         return torch.maximum(moved, self.size)

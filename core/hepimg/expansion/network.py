@@ -47,6 +47,7 @@ class Expansion(nn.Module):
         emphasis: how much more the likelihood of hard cells counts, see :meth:`weights`.
         dense: convolve over all cells, empty ones included; slow, for comparison.
         conditions: further numbers that are known of each image, such as its class.
+        centred: whether the middle of the images is where the centroid of the finest ones is: the jet's axis.
     """
 
     def __init__(
@@ -60,17 +61,19 @@ class Expansion(nn.Module):
         emphasis: float = 0.0,
         dense: bool = False,
         conditions: int = 0,
+        centred: bool = False,
     ) -> None:
         super().__init__()
-        self.emphasis = emphasis
+        self.emphasis, self.centred = emphasis, centred
         self.orders = [order[min(number, len(order) - 1)] for number in range(stages)]
         self.stages = nn.ModuleList()
         make_body = DenseBody if dense else SparseBody
         for number in range(stages):
             count = blocks[min(number, len(blocks) - 1)]
-            body = make_body(KNOWN + conditions, channels, count, kernel, first=number == 0)
+            body = make_body(KNOWN + 2 * centred + conditions, channels, count, kernel, first=number == 0)
             held = bounds._replace(ceiling=bounds.ceiling * CHILDREN ** (stages - 1 - number))
-            self.stages.append(Stage(body, channels, held, kernel if self.orders[number] != "none" else 0))
+            reach = kernel if self.orders[number] != "none" else 0
+            self.stages.append(Stage(body, channels, held, reach, centred))
 
     @property
     def _stages(self) -> list[Stage]:
@@ -87,9 +90,15 @@ class Expansion(nn.Module):
         parent: Level | None = None
         for stage, level, order in zip(self._stages, pyramid.levels, self.orders, strict=False):
             course = Course.of(level)
-            tensor, state = stage(describe(level, parent, course, condition), state)
+            tensor, state = stage(describe(level, parent, course, self._known(course, condition)), state)
             yield course, stage.nll(tensor, level, course, ranks_of(order, level.support, level.energy))
             parent = level
+
+    def _known(self, course: Course, condition: Tensor | None) -> Tensor | None:
+        """(n_images, m) float32 what is known of each image."""
+        known = [course.centroid.float()] if self.centred else []
+        known += [] if condition is None else [condition]
+        return torch.cat(known, 1) if known else None
 
     def forward(self, pyramid: Pyramid, weight: Tensor, condition: Tensor | None = None) -> Tensor:
         """The mean over images of the weighted negative log-likelihood, times their (n_images,) float32 weights."""
@@ -136,7 +145,7 @@ class Expansion(nn.Module):
         parent: Level | None = None
         for number, stage in enumerate(self._stages):
             course = Course.of(level)
-            tensor, state = stage(describe(level, parent, course, condition), state)
+            tensor, state = stage(describe(level, parent, course, self._known(course, condition)), state)
             key = (seed, draw, number)
             sites = level.support.to("cpu")
             entries = entries_of(rows[sites.images.index.numpy()], sites.cells.numpy())

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from hepimg.expansion.balance import Balance
 from hepimg.expansion.bodies import Body, State
 from hepimg.expansion.course import Course
 from hepimg.expansion.heads import Joined, PatternHead, ShareHead, choose
@@ -20,16 +21,17 @@ class Stage(nn.Module):
     """Says of each site which of its children are active and what share of its energy each gets.
 
     Sites are decided in an order, each knowing its neighbours' features, what became of those before it, and what all
-    decisions before it have done to the second moment of its image.
+    decisions before it have done to the second moment of its image, and to its centroid.
 
     Args:
         body: from what is known of the sites to ``channels`` features of each.
         channels: features per site.
         bounds: of the energy of an active cell, GeV.
         kernel: size of the neighbourhood whose decisions a site knows; 0: decisions are independent.
+        centred: whether the middle of the images is where the centroid of the finest ones is.
     """
 
-    def __init__(self, body: Body, channels: int, bounds: Bounds, kernel: int) -> None:
+    def __init__(self, body: Body, channels: int, bounds: Bounds, kernel: int, centred: bool = False) -> None:
         super().__init__()
         self.body = body
         self.pattern = PatternHead(channels, bounds)
@@ -39,6 +41,7 @@ class Stage(nn.Module):
             self.reveal = Joined(channels, 2 * CHILDREN, channels)
             self.earlier = OrderedConv2d(channels, channels, kernel, bias=False)
             self.steering = Steering(channels)
+            self.balance = Balance(channels) if centred else None
             self.hear, self.mix = nn.Linear(channels, channels), nn.Linear(channels, channels)
 
     def forward(self, known: SparseTensor, coarser: State | None) -> tuple[SparseTensor, State]:
@@ -65,7 +68,7 @@ class Stage(nn.Module):
         if self.is_ordered:
             told = tensor.replace(self._told(features, pattern, level.children, level.energy))
             done = course.done_before(course.moves(level.children), order)
-            steered = self.steering(self.steering.aim(tensor, course), course, done)
+            steered = self._steered(self.steering.aim(tensor, course), course, done)
             features = self._mixed(features, self.earlier(told, order).features + steered)
         chosen = self.pattern(features, level.energy).gather(1, pattern[:, None]).squeeze(1)
         return torch.stack([-chosen, self.shares.nll(features, pattern, level.children)], 1)
@@ -91,12 +94,17 @@ class Stage(nn.Module):
             sites = (order == now).nonzero().squeeze(1)
             image = course.image[sites]
             heard = self.earlier(tensor.replace(told), order, now).features[sites]
-            steered = self.steering(aim, course, done[image], sites)
+            steered = self._steered(aim, course, done[image], sites)
             features = self._mixed(tensor.features[sites], heard + steered)
             pattern, children[sites] = self._draw(features, energy[sites], numbers[sites])
             told[sites] = self._told(tensor.features[sites], pattern, children[sites], energy[sites])
             done = done.index_add(0, image, course.moves(children[sites], sites))
         return children
+
+    def _steered(self, aim: Tensor, course: Course, done: Tensor, sites: Tensor | slice = slice(None)) -> Tensor:
+        """(n, channels) what some sites are told of what all decisions before them have done."""
+        steered: Tensor = self.steering(aim, course, done, sites)
+        return steered if self.balance is None else steered + self.balance(course, done, sites)
 
     def _draw(self, features: Tensor, energy: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         pattern = choose(self.pattern(features, energy), numbers[:, 0])

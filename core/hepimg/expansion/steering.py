@@ -85,7 +85,7 @@ class Steering(nn.Module):
         Args:
             aim: (n_images, 2).
             course: of all sites.
-            done: (n, 4) sums of the moves that were made before, in the image of each.
+            done: (n, 5) sums of the moves that were made before, in the image of each.
             sites: which; all by default.
         """
         image = course.image[sites]
