@@ -72,6 +72,12 @@ class Axis(Options):
         return np.array(self.edges)
 
     @property
+    def is_symmetric(self) -> bool:
+        """Whether the cells, in reversed order, have the same widths."""
+        widths = np.diff(self.all_edges)
+        return bool(np.allclose(widths, widths[::-1]))
+
+    @property
     def centres(self) -> NDArray[np.float64]:
         """(size,) centres of the cells."""
         edges = self.all_edges

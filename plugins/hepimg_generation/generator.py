@@ -50,8 +50,8 @@ class Generator(Task):
     """Draws jets of a class and a total energy: one cell becomes four, and so on down to the image's own cells.
 
     The likelihood is that of super-resolution, from an image of one cell upwards.  In prediction each row gives its
-    class and its total energy, and nothing else: what is generated is another jet of both.  Jets should lie on their axis
-    (step ``center``): the network is told how far the centroid is from the middle.
+    class and its total energy, and nothing else: what is generated is another jet of both.  Jets should lie on their
+    axis (step ``center``): the network is told how far the centroid is from the middle.
     """
 
     # A task has a method fit, so the option of that name is another field's alias.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hepimg.components import Axis, Field, Grid
+from hepimg.components import Field, Grid
 from hepimg_preprocess.move import Move, draw
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Flip(Move):
     def check_grid(self, grid: Grid) -> None:
         """Cells must be their own mirror image."""
         for axis in (grid.rows, grid.columns):
-            if not _is_symmetric(axis):
+            if not axis.is_symmetric:
                 raise ValueError(f"the cells along {axis.name} are not symmetric, so that an image cannot be mirrored")
 
     def motion(self, seen: Particles, sample: Sample, seed: int | None) -> NDArray[np.bool_]:
@@ -78,8 +78,3 @@ class Flip(Move):
 
 def _cube(coordinate: NDArray[np.float64]) -> NDArray[np.float64]:
     return coordinate**3
-
-
-def _is_symmetric(axis: Axis) -> bool:
-    widths = np.diff(axis.all_edges)
-    return bool(np.allclose(widths, widths[::-1]))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hepimg.components import Image
     from hepimg.images import SparseImages
+
+
+def check_mirror(image: Image) -> None:
+    """Raise ValueError where a mirror image would be wrong: signed channels, or cells of different widths."""
+    if any(channel.signed for channel in image.channels):
+        raise ValueError(f"mirror turns cells, not what is signed in them; {image.name} has signed channels")
+    if image.grid and not (image.grid.rows.is_symmetric and image.grid.columns.is_symmetric):
+        raise ValueError(f"the cells of {image.name} are not symmetric, so that it cannot be mirrored")
 
 
 def mirrored(images: SparseImages, sets: int = 1) -> SparseImages:

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 from hepimg.components import Column, Field, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.training.options import FitOptions
 from hepimg_tagging.classes import check_two_classes
-from hepimg_tagging.mirror import mirrored
+from hepimg_tagging.mirror import check_mirror, mirrored
 from hepimg_tagging.network import Network
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class Tagging(Task):
         for image in images:
             if image.channels and "pt" not in [channel.name for channel in image.channels]:
                 raise ValueError(f"tagging needs an image with a channel pt; {image.name} has none")
-            if self.mirror and any(channel.signed for channel in image.channels):
-                raise ValueError(f"mirror turns cells, not what is signed in them; {image.name} has signed channels")
+            if self.mirror:
+                check_mirror(image)
         if len({image.grid for image in images} - {None}) > 1:
             raise ValueError(f"{self.image} and {self.learned} are on different grids; needed: the same")
         channels = {tuple(channel.name for channel in image.channels) for image in images if image.channels}

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 from hepimg.components import Column, Field, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg.training.options import FitOptions
-from hepimg_tagging.mirror import mirrored
+from hepimg_tagging.mirror import check_mirror, mirrored
 from hepimg_tagging.network import Network
 
 if TYPE_CHECKING:
@@ -79,10 +79,13 @@ class TwoSample(Task):
         """The scores of both images of a row: how likely each is generated.
 
         Raises:
-            ValueError: the images are on different grids or have different channels, or no channel pt.
+            ValueError: the images are on different grids or have different channels, no channel pt, or a mirror
+                image would be wrong.
         """
         truth, generated = ports.get(self.truth), ports.get(self.generated)
         if isinstance(truth, Image) and isinstance(generated, Image):
+            if self.mirror:
+                check_mirror(truth)
             if None not in (truth.grid, generated.grid) and truth.grid != generated.grid:
                 raise ValueError(
                     f"{self.truth} is on {truth.grid}, {self.generated} on {generated.grid}; needed: the same"

@@ -230,3 +230,6 @@ def test_it_learns_from_another_image(tmp_path: Path) -> None:
         task.writes({name: Image(name, GRID, some) for name, some in channels.items()})
     with pytest.raises(ValueError, match="image has signed channels"):
         task.writes({"image": Image("image", GRID, (PT, Channel("y", signed=True)))})
+    uneven = Grid.model_validate({"eta": [-1, 0, 2], "phi": [-1, 0, 1]})
+    with pytest.raises(ValueError, match="cells of image are not symmetric"):
+        task.writes({"image": Image("image", uneven, (PT,))})

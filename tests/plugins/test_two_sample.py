@@ -118,6 +118,11 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     count = (Channel("count"),)
     with pytest.raises(ValueError, match="channel pt; hr has none"):
         TASK.writes({"hr": Image("hr", GRID, count), "sharp": Image("sharp", GRID, count)})
+    signed = (PT, Channel("y", signed=True))
+    ports = {name: Image(name, GRID, signed) for name in ("hr", "sharp")}
+    TASK.model_copy(update={"mirror": False}).writes(ports)
+    with pytest.raises(ValueError, match="hr has signed channels"):
+        TASK.writes(ports)
 
 
 def test_some_options_leave_the_others_as_they_are() -> None:
