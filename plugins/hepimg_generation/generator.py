@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import ConfigDict, PositiveInt
 
-from hepimg.components import Field, Image, Port, Ports, Predictions, Run, State, Task
+from hepimg.components import Field, Grid, Image, Port, Ports, Predictions, Run, State, Task
 from hepimg.errors import DataError
 from hepimg.expansion import ExpansionFit, ExpansionOptions
 from hepimg.expansion.options import Order
@@ -58,6 +58,7 @@ class Generator(Task):
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     name: ClassVar[str] = "generator"
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("lightning",)
     only_learned: ClassVar[bool] = True
 
@@ -126,19 +127,29 @@ class Generator(Task):
         import torch
 
         from hepimg.images import SparseImages
-        from hepimg.training.state import load_state
 
-        classes, weights = split_classes(state)
         images = sample.image(self.image)
         check_energies(images, self.image, self.threshold)
-        network = self._build(stages_of(images.grid), len(classes))
-        load_state(network, weights)
-        network.to(run.device).eval()
+        classes, network = self.restored(state, images.grid)
+        network.to(run.device)
         single, rows = single_cells(images), sample.column("row")
         condition = torch.from_numpy(one_hot(sample, classes, self.name)).to(run.device)
         parts = [slice(first, first + AT_ONCE) for first in range(0, max(len(images), 1), AT_ONCE)]
         drawn = [network.sample(single[p], images.grid, rows[p], run.seed, 0, condition[p]) for p in parts]
         return {"image": SparseImages.concatenate(drawn)}
+
+    def restored(self, state: State, grid: Grid) -> tuple[list[str], Expansion]:
+        """The classes and the network that were learned, ready to draw from.
+
+        Raises:
+            DataError: the state is of another network.
+        """
+        from hepimg.training.state import load_state
+
+        classes, weights = split_classes(state)
+        network = self._build(stages_of(grid), len(classes))
+        load_state(network, weights)
+        return classes, network.eval()
 
     def _build(self, stages: int, classes: int) -> Expansion:
         from hepimg.expansion.network import Expansion

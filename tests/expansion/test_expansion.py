@@ -47,6 +47,18 @@ def test_pooling_what_is_drawn_gives_back_what_was_given(order):
     assert drawn.counts[-1] == 0  # blank gives blank
 
 
+def test_images_that_have_gone_through_some_stages_go_through_the_others():
+    net, rows = network(3, centred=True), np.arange(6)
+    low = jets(6, COARSE)
+    fine = FINE.model_copy(update={"shape": (2 * FINE.shape[0], 2 * FINE.shape[1])})
+    drawn = net.sample(low, fine, rows, seed=1, draw=0)
+    for factor in (4, 2, 1):
+        pooled = pool(drawn.offsets, drawn.cells, drawn.values, fine.shape, (factor, factor), "sum")
+        again = net.sample(SparseImages(fine.pooled(factor), drawn.channels, *pooled), fine, rows, seed=1, draw=0)
+        np.testing.assert_array_equal(again.cells, drawn.cells)
+        np.testing.assert_allclose(again.values, drawn.values, rtol=1e-4)
+
+
 def test_nothing_gives_nothing():
     for n in (0, 2):
         low = SparseImages.empty(n, COARSE)

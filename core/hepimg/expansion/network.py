@@ -12,7 +12,7 @@ from hepimg.expansion.bodies import DenseBody, SparseBody, State
 from hepimg.expansion.course import Course
 from hepimg.expansion.options import Order
 from hepimg.expansion.order import ranks_of
-from hepimg.expansion.pyramid import CHILDREN, Level, Pyramid, born, bottom
+from hepimg.expansion.pyramid import CHILDREN, Level, Pyramid, born
 from hepimg.expansion.shares import Bounds, log_energy
 from hepimg.expansion.stage import Stage
 from hepimg.grid import Grid
@@ -129,8 +129,9 @@ class Expansion(nn.Module):
         """Fine images whose pooled images are ``images``.
 
         Args:
-            images: coarse ones; the first channel is the energy.
-            grid: of the fine ones.
+            images: coarse ones, of any resolution between those of the first stage and of ``grid``; the first channel
+                is the energy.
+            grid: of the fine ones, as they come out of the last stage.
             rows: (n_images,) identifiers: the random numbers belong to (seed, row, cell, draw).
             seed: of the task.
             draw: number of the draw.
@@ -140,12 +141,17 @@ class Expansion(nn.Module):
             Images on ``grid`` with the first channel of ``images``.
         """
         device = next(self.parameters()).device
-        level = bottom(images).to(device)
+        given = len(self.stages) - (grid.shape[0] // images.grid.shape[0]).bit_length() + 1
+        levels = Pyramid.of(images, given).to(device).levels
+        level = levels[0]
         state: State | None = None
         parent: Level | None = None
         for number, stage in enumerate(self._stages):
             course = Course.of(level)
             tensor, state = stage(describe(level, parent, course, self._known(course, condition)), state)
+            if number < given:
+                parent, level = level, levels[number + 1]
+                continue
             key = (seed, draw, number)
             sites = level.support.to("cpu")
             entries = entries_of(rows[sites.images.index.numpy()], sites.cells.numpy())
